@@ -1,0 +1,137 @@
+"""A bounded queue in front of each backend: who is served next, what place one has, how long it may take.
+
+llama.cpp lets a third caller on two slots wait without a byte (measured: 80 s), so waiting happens
+here, where it can be shown. Places count per web process; run one, or divide ``LLM_CPU_QUEUE``.
+"""
+
+import asyncio
+import heapq
+import itertools
+import math
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+from inference.errors import QueueFull
+from inference.stopping import StopSignal
+
+FIRST_GUESS_S = 3.0
+SMOOTHING = 0.2
+LOOK_S = 0.5
+
+
+class Priority(IntEnum):
+    """Lower is served first."""
+
+    PAYING = 0
+    SIGNED_IN = 1
+    ANONYMOUS = 2
+    BACKGROUND = 3
+
+
+@dataclass(order=True, slots=True)
+class _Waiter:
+    priority: int
+    number: int
+    turn: "asyncio.Future[None]" = field(compare=False)
+
+
+class Admission:
+    """The queue of one backend with ``slots`` places at work and ``length`` waiting."""
+
+    def __init__(self, slots: int, length: int) -> None:
+        self.slots = slots
+        self.length = length
+        self.running = 0
+        self._waiting: list[_Waiter] = []
+        self._numbers = itertools.count()
+        self._mean_s = FIRST_GUESS_S
+
+    @property
+    def waiting(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def idle(self) -> bool:
+        return not self.running and not self._waiting
+
+    def expected_wait_s(self, place: int) -> int:
+        """Return the seconds until ``place`` (1 is next) is served, from the smoothed length of recent answers."""
+        return math.ceil(self._mean_s * math.ceil(place / self.slots))
+
+    def ticket(self, priority: Priority) -> "Ticket":
+        """Return a place at work or in the queue. Raises QueueFull at once when there is none."""
+        loop = asyncio.get_running_loop()
+        waiter = _Waiter(priority, next(self._numbers), loop.create_future())
+        if self.running < self.slots and not self._waiting:
+            self.running += 1
+            waiter.turn.set_result(None)
+        elif self.waiting >= self.length:
+            raise QueueFull(self.expected_wait_s(self.waiting + 1))
+        else:
+            heapq.heappush(self._waiting, waiter)
+        return Ticket(self, waiter)
+
+    def place_of(self, waiter: _Waiter) -> int:
+        """Return 1 for the next to be served."""
+        return 1 + sum(other < waiter for other in self._waiting)
+
+    def leave(self, waiter: _Waiter, served_s: float | None) -> None:
+        """Give the place back, at work or in the queue, and let the next one in."""
+        if not waiter.turn.done():
+            waiter.turn.cancel()
+            self._waiting.remove(waiter)
+            heapq.heapify(self._waiting)
+            return
+        self.running -= 1
+        if served_s is not None:
+            self._mean_s += SMOOTHING * (served_s - self._mean_s)
+        while self._waiting and self.running < self.slots:
+            following = heapq.heappop(self._waiting)
+            if not following.turn.done():
+                self.running += 1
+                following.turn.set_result(None)
+
+
+class Ticket:
+    """A place in an ``Admission``; use it as an asynchronous context to give it back whatever happens."""
+
+    def __init__(self, admission: Admission, waiter: _Waiter) -> None:
+        self._admission = admission
+        self._waiter = waiter
+        self._served_from: float | None = None
+
+    async def places(self, stop: StopSignal) -> AsyncGenerator[tuple[int, int], None]:
+        """Yield (place, expected wait in seconds) on entering and whenever it changes, until our turn or a stop."""
+        shown = 0
+        while not self._waiter.turn.done():
+            if stop.asked:
+                return
+            place = self._admission.place_of(self._waiter)
+            if place != shown:
+                shown = place
+                yield place, self._admission.expected_wait_s(place)
+            try:
+                async with stop.waiting(asyncio.get_running_loop().time() + LOOK_S):
+                    # The turn is only looked at: a wait that is given up must not take the place with it.
+                    await asyncio.shield(self._waiter.turn)
+            except TimeoutError:
+                continue
+        self._served_from = time.monotonic()
+
+    def leave(self) -> None:
+        """Give the place back."""
+        served_s = time.monotonic() - self._served_from if self._served_from else None
+        self._admission.leave(self._waiter, served_s)
+
+
+@asynccontextmanager
+async def admitted(admission: Admission, priority: Priority) -> AsyncIterator[Ticket]:
+    """Hold a ticket for the time of the context."""
+    ticket = admission.ticket(priority)
+    try:
+        yield ticket
+    finally:
+        ticket.leave()

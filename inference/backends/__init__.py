@@ -1,0 +1,1 @@
+"""One module per runtime behind one seam; ``base`` holds the promises."""

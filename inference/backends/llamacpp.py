@@ -1,0 +1,207 @@
+"""llama.cpp's server: one HTTP stream, translated into our words and our errors.
+
+Quirks seen and handled here: idle connections are dropped after 5 s, so pooled ones expire before;
+a reused connection may still fail once before any byte, which is safe to try again; the first delta
+has ``content: null``; ``usage`` and ``timings`` come in a last chunk without choices; a prompt that
+does not fit is a 400 with integers in the error; loading is a 503.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator
+from typing import Any
+
+import aiohttp
+import msgspec
+from django.conf import settings
+
+from inference.backends.base import Finished, Piece, Request, Text, Usage
+from inference.errors import ContextTooLong, Cut, Garbled, TimedOut, Unavailable
+
+KEEP_ALIVE_S = 4.0  # below the server's own 5 s
+CONNECT_S = 2.0
+MAX_LINE_BYTES = 64 * 1024
+SAMPLING = {"repeat_penalty": 1.1, "repeat_last_n": 16}  # over 64 tokens it punishes the passage's own words
+
+
+class LlamaCpp:
+    """A client of one llama.cpp server. Lives as long as its event loop."""
+
+    def __init__(self, url: str, key: str, model: str) -> None:
+        self._url = url
+        self._model = model
+        self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._session: aiohttp.ClientSession | None = None
+
+    def _connections(self) -> aiohttp.ClientSession:
+        if self._session is None or self._session.closed:
+            connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_S)
+            # No proxy variables: a prompt goes to the address in the settings and nowhere else.
+            self._session = aiohttp.ClientSession(
+                connector=connector,
+                headers=self._headers,
+                trust_env=False,
+                timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_S),
+                read_bufsize=2 * MAX_LINE_BYTES,
+            )
+        return self._session
+
+    async def stream(self, request: Request) -> AsyncGenerator[Piece, None]:
+        """Complete ``request``; see the promises in ``inference.backends.base``."""
+        body = self._body(request)
+        response = await self._open(body)
+        try:
+            if response.status != 200:
+                await _refused(response)
+            if not response.content_type.startswith("text/event-stream"):
+                raise Garbled("not an event stream")
+            async for piece in _pieces(response):
+                yield piece
+        except aiohttp.ClientError as error:
+            raise Cut("connection lost") from error
+        finally:
+            # close(), not release(): an unread stream would keep the slot busy until the server noticed.
+            response.close()
+
+    async def _open(self, body: bytes) -> aiohttp.ClientResponse:
+        """Send the request and return its response once headers arrive, trying a dropped connection once more."""
+        for attempt in (1, 2):
+            try:
+                async with asyncio.timeout(settings.LLM_FIRST_TOKEN_S):
+                    return await self._connections().post(
+                        f"{self._url}/v1/chat/completions",
+                        data=body,
+                        headers={"Content-Type": "application/json"},
+                        allow_redirects=False,
+                    )
+            except TimeoutError as error:
+                raise TimedOut("first_token") from error
+            except aiohttp.ServerDisconnectedError as error:
+                # No byte of an answer arrived, so asking again cannot answer twice.
+                if attempt == 2:
+                    raise Unavailable("connection dropped") from error
+            except (aiohttp.ClientError, OSError) as error:
+                raise Unavailable("no connection") from error
+        raise AssertionError("unreachable")
+
+    def _body(self, request: Request) -> bytes:
+        messages = [{"role": turn.role, "content": turn.text} for turn in request.turns]
+        if request.begun:
+            # A last turn of the assistant is continued, not answered.
+            messages.append({"role": "assistant", "content": request.begun})
+        return msgspec.json.encode(
+            {
+                "model": self._model,
+                "messages": messages,
+                "stream": True,
+                "stream_options": {"include_usage": True},
+                "max_tokens": request.max_tokens,
+                "temperature": request.temperature,
+                "stop": list(request.stop),
+                "cache_prompt": request.reuse_prompt,
+                **SAMPLING,
+            }
+        )
+
+    async def models(self) -> list[str]:
+        """Return the names in ``/v1/models``."""
+        try:
+            async with asyncio.timeout(CONNECT_S * 2):
+                async with self._connections().get(f"{self._url}/v1/models", allow_redirects=False) as response:
+                    if response.status != 200:
+                        raise Unavailable(f"status {response.status}")
+                    listed = msgspec.json.decode(await response.content.read(MAX_LINE_BYTES))
+                    return [entry["id"] for entry in listed["data"]]
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Unavailable("no connection") from error
+        except (msgspec.DecodeError, KeyError, TypeError) as error:
+            raise Garbled("unexpected list of models") from error
+
+    async def close(self) -> None:
+        """Close pooled connections."""
+        if self._session is not None:
+            await self._session.close()
+
+
+async def _refused(response: aiohttp.ClientResponse) -> None:
+    """Raise what a status other than 200 means. The body is read for its numbers only, never shown."""
+    error: dict[str, Any] = {}
+    with contextlib.suppress(msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
+        error = dict(msgspec.json.decode(await response.content.read(MAX_LINE_BYTES))["error"])
+    if error.get("type") == "exceed_context_size_error":
+        raise ContextTooLong(int(error.get("n_prompt_tokens", 0)), int(error.get("n_ctx", 0)))
+    if response.status in (401, 403, 404, 429) or response.status >= 500:
+        raise Unavailable(f"status {response.status}")
+    raise Garbled(f"status {response.status}")
+
+
+async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[Piece, None]:
+    """Yield the pieces of an event stream; raise Cut when it ends without a finish reason."""
+    reason: str | None = None
+    usage: Usage | None = None
+    delivered = 0
+    async for line in _lines(response):
+        if not line.startswith(b"data:"):
+            continue
+        data = line[5:].strip()
+        if data == b"[DONE]":
+            break
+        chunk = _decoded(data)
+        if "error" in chunk:
+            raise Cut("error event")
+        if chunk.get("usage"):
+            usage = _usage(chunk)
+        for choice in chunk.get("choices", ()):
+            text = (choice.get("delta") or {}).get("content")
+            if text:
+                delivered += 1
+                yield Text(text)
+            reason = choice.get("finish_reason") or reason
+    if reason not in ("stop", "length"):
+        raise Cut("no finish reason")
+    # Missing usage is counted by deltas (llama.cpp sends one token each) and marked, never booked as nothing.
+    yield Finished("length" if reason == "length" else "stop", usage or Usage(0, 0, delivered, counted=False))
+
+
+async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
+    """Yield lines as they arrive, keep-alives included as empty lines, with waits and lengths bounded."""
+    first = True
+    buffer = b""
+    while True:
+        try:
+            async with asyncio.timeout(settings.LLM_FIRST_TOKEN_S if first else settings.LLM_IDLE_S):
+                block = await response.content.readany()
+        except TimeoutError as error:
+            raise TimedOut("first_token" if first else "idle") from error
+        if not block:
+            return
+        first = False
+        *lines, buffer = (buffer + block).split(b"\n")
+        for line in lines:
+            if len(line) > MAX_LINE_BYTES:
+                raise Garbled("line too long")
+            yield line
+        if len(buffer) > MAX_LINE_BYTES:
+            raise Garbled("line too long")
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    try:
+        chunk = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Garbled("not JSON") from error
+    if not isinstance(chunk, dict):
+        raise Garbled("not an object")
+    return chunk
+
+
+def _usage(chunk: dict[str, Any]) -> Usage:
+    counts = chunk["usage"]
+    timings = chunk.get("timings") or {}
+    return Usage(
+        prompt_tokens=int(counts.get("prompt_tokens", 0)),
+        cached_tokens=int((counts.get("prompt_tokens_details") or {}).get("cached_tokens", 0)),
+        completion_tokens=int(counts.get("completion_tokens", 0)),
+        prompt_ms=float(timings.get("prompt_ms", 0.0)),
+        completion_ms=float(timings.get("predicted_ms", 0.0)),
+    )

@@ -1,0 +1,157 @@
+"""Which models there are, where they run, and whether staff switched them on.
+
+The environment says what exists; ``sync`` writes it to the database at start; the database adds
+the switches. Readers get an immutable snapshot that is at most ``SWITCH_CHECK_S`` old, so a switch
+in the admin acts everywhere within seconds and no question waits for the database.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass, replace
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections, transaction
+
+from inference.models import Backend, Hardware, Model, Tier
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One model on one backend, as the engine needs it.
+
+    ``upstream_model`` is the name the backend knows; ``public_id`` is ours. ``key`` never leaves the process.
+    ``digest_checked`` says whether the weights were compared with ``weights_sha256`` when they were loaded.
+    """
+
+    public_id: str
+    name: str
+    tier: str
+    hardware: str
+    languages: tuple[str, ...]
+    capabilities: tuple[str, ...]
+    context_tokens: int
+    max_output_tokens: int
+    weights_sha256: str
+    digest_checked: bool
+    backend: str
+    runtime: str
+    url: str
+    upstream_model: str
+    key: str
+    slots: int
+    queue: int
+    enabled: bool = True
+    state: str = Backend.State.UNKNOWN
+
+    def writes(self, language: str) -> bool:
+        """Whether the model is registered to write ``language``."""
+        return language in self.languages
+
+
+def declared() -> list[Served]:
+    """Return what the environment declares, every switch on."""
+    cpu = settings.LLM_CPU
+    if not cpu["url"]:
+        return []
+    return [
+        Served(
+            public_id="wagmi-small",
+            name=cpu["name"],
+            tier=Tier.SMALL,
+            hardware=Hardware.CPU,
+            languages=tuple(cpu["languages"]),
+            capabilities=tuple(cpu["capabilities"]),
+            context_tokens=cpu["context_tokens"],
+            max_output_tokens=cpu["max_output_tokens"],
+            weights_sha256=cpu["weights_sha256"],
+            digest_checked=bool(settings.LLM_CPU_PID_FILE),
+            backend="cpu",
+            runtime=cpu["runtime"],
+            url=cpu["url"].rstrip("/"),
+            upstream_model=cpu["model"],
+            key=cpu["key"],
+            slots=settings.LLM_CPU_SLOTS,
+            queue=settings.LLM_CPU_QUEUE,
+        )
+    ]
+
+
+@transaction.atomic
+def sync() -> None:
+    """Write what the environment declares to the database. Switches, descriptions and states stay as they are."""
+    names = []
+    for served in declared():
+        model, _ = Model.objects.update_or_create(
+            public_id=served.public_id,
+            defaults={
+                "name": served.name,
+                "tier": served.tier,
+                "hardware": served.hardware,
+                "languages": list(served.languages),
+                "capabilities": list(served.capabilities),
+                "context_tokens": served.context_tokens,
+                "max_output_tokens": served.max_output_tokens,
+                "weights_sha256": served.weights_sha256,
+            },
+        )
+        Backend.objects.update_or_create(
+            name=served.backend, defaults={"model": model, "runtime": served.runtime, "url": served.url}
+        )
+        names.append(served.backend)
+    Backend.objects.exclude(name__in=names).delete()
+
+
+class Snapshot:
+    """The registry as this process last saw it, refreshed in the background of whoever asks."""
+
+    def __init__(self) -> None:
+        self._served: list[Served] | None = None
+        self._read_at = 0.0
+        self._refreshing: asyncio.Task[None] | None = None
+
+    async def served(self) -> list[Served]:
+        """Return the models, switched off ones included; at most one refresh runs at a time."""
+        if self._served is None:
+            self._served = declared()
+            await self._refresh()
+        elif self._outdated:
+            # The answer at hand serves this caller; a slow or absent database delays nobody.
+            self._refreshing = asyncio.create_task(self._refresh())
+        return self._served
+
+    @property
+    def _outdated(self) -> bool:
+        at_it = self._refreshing is not None and not self._refreshing.done()
+        return not at_it and time.monotonic() - self._read_at > settings.SWITCH_CHECK_S
+
+    async def _refresh(self) -> None:
+        self._read_at = time.monotonic()
+        try:
+            self._served = await asyncio.wait_for(sync_to_async(_read, thread_sensitive=False)(), 3)
+        except (DatabaseError, TimeoutError):
+            logger.warning("registry not read, the last known switches hold")
+
+    def forget(self) -> None:
+        """Read afresh at the next call."""
+        self._served = None
+
+
+def _read() -> list[Served]:
+    close_old_connections()
+    try:
+        rows = {row.name: row for row in Backend.objects.select_related("model")}
+    finally:
+        close_old_connections()
+    return [
+        replace(served, enabled=row.enabled and row.model.enabled, state=row.state)
+        if (row := rows.get(served.backend))
+        else served
+        for served in declared()
+    ]
+
+
+snapshot = Snapshot()

@@ -1,0 +1,50 @@
+"""Which backend gets the next question: switched on, of the tier, not known to be failing."""
+
+import time
+from dataclasses import dataclass
+
+from inference.registry import Served
+
+FAILURES_TO_OPEN = 5
+OPEN_S = 10.0
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Opens after five failures in a row; after ten seconds one trial at a time may close it again."""
+
+    failures: int = 0
+    opened_at: float = 0.0
+    trial_at: float = 0.0
+
+    def allows(self, now: float) -> bool:
+        if self.failures < FAILURES_TO_OPEN:
+            return True
+        if now - self.opened_at < OPEN_S or now - self.trial_at < OPEN_S:
+            return False
+        self.trial_at = now
+        return True
+
+    def succeeded(self) -> None:
+        self.failures = 0
+
+    def failed(self, now: float) -> None:
+        self.failures += 1
+        if self.failures >= FAILURES_TO_OPEN:
+            self.opened_at = now
+
+
+class Router:
+    """Keeps a breaker for each backend of this process."""
+
+    def __init__(self) -> None:
+        self._breakers: dict[str, Breaker] = {}
+
+    def breaker(self, backend: str) -> Breaker:
+        return self._breakers.setdefault(backend, Breaker())
+
+    def candidates(self, served: list[Served], tier: str) -> list[Served]:
+        """Return the backends to try in order, best first. Empty when the tier has none that may be tried now."""
+        now = time.monotonic()
+        usable = [one for one in served if one.enabled and one.tier == tier]
+        return [one for one in usable if self.breaker(one.backend).allows(now)]
