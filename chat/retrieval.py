@@ -1,0 +1,293 @@
+"""Ranks passages for a question with BM25: the only file that knows rank_bm25, numpy and the stemmer."""
+
+import itertools
+import re
+import threading
+import unicodedata
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import snowballstemmer
+from rank_bm25 import BM25Okapi
+
+from chat.sentences import sentences
+from content.passages import ApprovedPair, Passage
+
+# A question may be 16 KiB; the words beyond these add time, not meaning.
+MAX_TERMS = 64
+MAX_WORD_LETTERS = 40
+
+# A word of fewer letters has no family: "import" must not stand for "impossible".
+MIN_FAMILY_LETTERS = 6
+
+# Only the first by BM25 are looked at sentence by sentence.
+JOINT_CANDIDATES = 20
+
+# What a synonym is worth where the word itself would be worth 1.
+SYNONYM_WEIGHT = 0.5
+
+
+def word_set(text: str) -> frozenset[str]:
+    """Return the words of a list written as running text."""
+    return frozenset(text.split())
+
+
+_STEMMERS = {"en": "english", "fr": "french"}
+_STOP_WORDS = {
+    "en": word_set(
+        """a about after all also am an and any anyone anything actually are as at be because been before being but
+        by can could d did do does doing done don down during each for from get gets give go going got
+        had has have having he her here him his how i if in into is isn it its just let ll look m many
+        may me mean means might more most much must my need no not now of off on once one only or other
+        our out over own please re s same shall she say says set should so some somebody someone
+        something such t tell than that the their them then there these they thing this those through to
+        too under until up us use very ve want was way we were what when where which while who whose why
+        will with would yes you your yours yourself"""
+    ),
+    "fr": word_set(
+        """a ai aie ainsi alors apres as au aucun aucune aussi autre autres aux avant avec avez avoir avons bien c
+        ca car ce ceci cela celle celui ces cet cette chaque chez chose ci comme comment d dans de depuis
+        des deux dire dis dit dites doit dois donc dont du elle elles en encore entre es est et etait
+        etes etre eu eux fait faire fais faites faut ici il ils j je l la le les leur leurs lors lui m ma
+        mais me meme mes moi moins mon n ne ni nos notre nous on ont ou par parce pas peu peut plait
+        possible peux plus plutot pour pourquoi pourrais pouvez puis puisque qu quand que quel quelle
+        quelles quelqu quelque quelques quels qui quoi s sa sans se sera ses si soi soit son sont sous
+        suis sur t ta te tes toi ton tous tout toute toutes tres tu un une va vais vas vers veut veux
+        signifie voici voila voir vos votre vous vont voulez y"""
+    ),
+}
+
+# Words that ask rather than name: kept, "long" would find passages about length for every "how long".
+_ASKING = {
+    "en": re.compile(r"\bhow (?:long|many|much|often|far|big|large|fast|old)\b|\bwhat (?:kind|sort) of\b"),
+    "fr": re.compile(
+        r"\bcombien(?: de temps)?\b|\by[ -]a[ -]t[ -]il\b|\b(?:qu['’])?est[ -]ce qu[ei'’]|\bquelle sorte de\b"
+    ),
+}
+
+# What sets a question apart from another about the same thing. "What" and "which" set nothing apart.
+_KINDS = {
+    "en": re.compile(
+        r"\bhow (?:long|many|much|often|far|big|large|fast|old)\b|(?:^|[.?!,] )(?:how|why|whom?|whose|where|when)\b"
+    ),
+    "fr": re.compile(r"\bcombien(?: de temps)?\b|(?:^|[.?!,] )(?:pourquoi|comment|quand|ou-ca|(?:a )?qui)\b"),
+}
+
+_FIGURE_WORDS = {
+    "en": re.compile(
+        r"\bhow (?:long|many|much|often|far|big|large|fast|old)\b|\b(?:number|percentage|size|limit|when)\b"
+    ),
+    "fr": re.compile(r"\bcombien\b|\bquelle (?:longueur|taille|duree|limite|part)\b|\b(?:nombre|pourcentage|quand)\b"),
+}
+
+# The stemmer keeps the word it works on in itself, so two threads must not share it without this.
+_stemming = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """A passage for one question. ``score`` is BM25: no unit, comparable within one call only."""
+
+    passage: Passage
+    score: float
+    coverage: float  # 0 to 1: how much of the question's weight the passage has
+    strength: float  # 0 to 1: the score as a share of what the question's words could reach
+
+
+def fold(text: str) -> str:
+    """Return ``text`` in lower case without accents, ligatures taken apart."""
+    plain = unicodedata.normalize("NFKD", text.casefold().replace("œ", "oe").replace("æ", "ae"))
+    return "".join(letter for letter in plain if not unicodedata.combining(letter))
+
+
+@lru_cache(maxsize=50_000)
+def stem(word: str, language: str) -> str:
+    """Return the stem of a folded ``word``; the word itself in a language without a stemmer."""
+    if language not in _STEMMERS:
+        return word
+    with _stemming:
+        return str(_stemmer(language).stemWord(word))
+
+
+@lru_cache(maxsize=8)
+def _stemmer(language: str):  # type: ignore[no-untyped-def]  # the library has no types
+    return snowballstemmer.stemmer(_STEMMERS[language])
+
+
+def terms(text: str, language: str) -> list[str]:
+    """Return the stems of the words of ``text`` that carry meaning, with repetitions."""
+    stop = _STOP_WORDS.get(language, frozenset())
+    folded = _ASKING[language].sub(" ", fold(text)) if language in _ASKING else fold(text)
+    found = re.findall(r"[^\W_]+", folded)
+    return [stem(word, language) for word in found if word not in stop and len(word) <= MAX_WORD_LETTERS]
+
+
+def kind_of_question(question: str, language: str) -> str:
+    """Return what is asked for ("how many", "why"), as the question says it; empty where nothing sets it apart."""
+    # "où" must be told from "ou" before the accent goes.
+    text = fold(question.replace("où", "ou-ca").replace("Où", "ou-ca"))
+    found = _KINDS[language].search(text) if language in _KINDS else None
+    return found[0] if found else ""
+
+
+def wants_figure(question: str, language: str) -> bool:
+    """Return whether the question asks for an amount, a size or a time."""
+    return language in _FIGURE_WORDS and bool(_FIGURE_WORDS[language].search(fold(question)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """An approved pair, ready for matching: each phrasing as a set of terms, and the kinds of question it answers."""
+
+    pair: ApprovedPair
+    phrasings: tuple[frozenset[str], ...]
+    kinds: frozenset[str]
+
+    @classmethod
+    def of(cls, pair: ApprovedPair) -> "_Asked":
+        return cls(
+            pair,
+            tuple(frozenset(terms(ask, pair.language)) for ask in pair.questions),
+            frozenset(kind_of_question(ask, pair.language) for ask in pair.questions),
+        )
+
+
+class Thesaurus:
+    """The curated synonyms of one language, by stem."""
+
+    def __init__(self, groups: Iterable[Sequence[str]], language: str) -> None:
+        self._others: dict[str, set[str]] = {}
+        for group in groups:
+            stems = {stem(fold(word), language) for word in group}
+            for one in stems:
+                self._others.setdefault(one, set()).update(stems - {one})
+
+    def others(self, term: str) -> frozenset[str]:
+        """Return the stems that may stand for ``term``, without it."""
+        return frozenset(self._others.get(term, ()))
+
+
+class Index:
+    """BM25 (Robertson and Zaragoza, 2009) over the passages of one language, with synonyms. Never changes once made.
+
+    A passage is indexed with its heading once and its title twice: measured best on the committed questions (adding the
+    phrasings of the approved questions placed fewer passages right).
+    """
+
+    def __init__(
+        self,
+        passages: Sequence[Passage],
+        *,
+        language: str,
+        synonyms: Iterable[Sequence[str]] = (),
+        pairs: Sequence[ApprovedPair] = (),
+    ) -> None:
+        self.language = language
+        self.passages = tuple(passages)
+        known = {passage.id for passage in passages}
+        self.pairs = tuple(pair for pair in pairs if pair.passage in known)
+        self.asked = tuple(_Asked.of(pair) for pair in self.pairs)
+        self.thesaurus = Thesaurus(synonyms, language)
+        texts = [f"{each.title} {each.title} {each.heading} {each.text}" for each in self.passages]
+        corpus = [terms(text, language) for text in texts]
+        self._bm25 = BM25Okapi(corpus) if any(corpus) else None
+        self._idf: dict[str, float] = dict(self._bm25.idf) if self._bm25 else {}
+        self._highest_idf = max(self._idf.values(), default=1.0)
+        self._vocabulary = sorted(self._idf)
+        self._rows: dict[str, np.ndarray] = {}
+        self._sentences = [[frozenset(terms(one, language)) for one in sentences(each.text)] for each in self.passages]
+
+    def knows(self, term: str) -> bool:
+        """Return whether a passage has the term or one that is like it."""
+        return term in self._idf or any(other in self._idf for other in self.alike(term))
+
+    def idf(self, term: str) -> float:
+        """Return how rare a term is; a word that no passage has counts as the rarest."""
+        if term in self._idf:
+            return self._idf[term]
+        return max((self._idf[other] for other in self.alike(term) if other in self._idf), default=self._highest_idf)
+
+    def alike(self, term: str) -> frozenset[str]:
+        """Return the terms that may stand for ``term``: synonyms, and for one that no passage has, its relatives.
+
+        Relatives share all but the ending, which a stemmer leaves on some families of words (available, availability).
+        """
+        others = self.thesaurus.others(term)
+        if term in self._idf or len(term) < MIN_FAMILY_LETTERS:
+            return others
+        root = term[: max(MIN_FAMILY_LETTERS - 1, len(term) - 3)]
+        first = bisect_left(self._vocabulary, root)
+        family = itertools.takewhile(lambda word: word.startswith(root), self._vocabulary[first:])
+        return others | frozenset(word for word in family if abs(len(word) - len(term)) <= 4)
+
+    def rank(self, question: Mapping[str, float]) -> list[Scored]:
+        """Return every passage that shares a term with ``question`` (term to weight), best first."""
+        if self._bm25 is None or not question:
+            return []
+        score = np.zeros(len(self.passages))
+        covered = np.zeros(len(self.passages))
+        whole = 0.0
+        heaviest = sorted(question, key=lambda term: -question[term] * self.idf(term))[:MAX_TERMS]
+        for term in heaviest:
+            row, hit = self._row(term)
+            weight = question[term]
+            score += weight * row
+            covered += weight * self.idf(term) * hit
+            whole += weight * self.idf(term)
+        # Words of the question that meet in one sentence say more than the same words strewn over the passage.
+        weights = [(term, question[term] * self.idf(term), self.alike(term)) for term in heaviest]
+        for at in np.argsort(-score, kind="stable")[:JOINT_CANDIDATES]:
+            score[at] *= 1 + self._joint_share(at, weights) / whole
+        reachable = 2 * whole * (self._bm25.k1 + 1)
+        return [
+            Scored(self.passages[at], float(score[at]), float(covered[at] / whole), float(score[at] / reachable))
+            for at in np.argsort(-score, kind="stable")
+            if score[at] > 0
+        ]
+
+    def _joint_share(self, at: int, weights: list[tuple[str, float, frozenset[str]]]) -> float:
+        """Return the largest part of the question's weight that stands in one sentence of passage ``at``."""
+        return max(
+            sum(
+                weight if term in words else SYNONYM_WEIGHT * weight
+                for term, weight, alike in weights
+                if term in words or alike & words
+            )
+            for words in self._sentences[at]
+        )
+
+    def unknown_share(self, question: Mapping[str, float]) -> float:
+        """Return the share of the question's weight that lies on words no passage has, 0 to 1."""
+        whole = sum(weight * self.idf(term) for term, weight in question.items())
+        unknown = sum(weight * self.idf(term) for term, weight in question.items() if not self.knows(term))
+        return unknown / whole if whole else 0.0
+
+    def _row(self, term: str) -> tuple[np.ndarray, np.ndarray]:
+        """Return each passage's BM25 for the term or its best synonym, and how far it has the term (0 to 1)."""
+        best = self._scores(term)
+        hit = (best > 0).astype(float)
+        for other in self.alike(term):
+            row = self._scores(other)
+            best = np.maximum(best, SYNONYM_WEIGHT * row)
+            hit = np.maximum(hit, SYNONYM_WEIGHT * (row > 0))
+        return best, hit
+
+    def _scores(self, term: str) -> np.ndarray:
+        """Return each passage's BM25 for one term; kept for the words of the passages, never for a visitor's own."""
+        if self._bm25 is None or term not in self._idf:
+            return np.zeros(len(self.passages))
+        if term not in self._rows:
+            self._rows[term] = self._bm25.get_scores([term])
+        return self._rows[term]
+
+
+def weighted_terms(question: str, previous: str | None, index: Index) -> dict[str, float]:
+    """Return the question's terms with weight 1; too few, and the terms of the question before join at half weight."""
+    found = dict.fromkeys(terms(question, index.language), 1.0)
+    if previous and sum(index.knows(term) for term in found) < 3:
+        for term in terms(previous, index.language):
+            found.setdefault(term, 0.5)
+    return found
