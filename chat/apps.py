@@ -1,0 +1,7 @@
+"""Conversations: grounding, replies, and the events a page paints."""
+
+from django.apps import AppConfig
+
+
+class ChatConfig(AppConfig):
+    name = "chat"

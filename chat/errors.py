@@ -1,0 +1,65 @@
+"""What can go wrong with a question.
+
+ChatError
+├── AskRefused      malformed or over a limit; ``field`` and ``problem`` say where and why
+├── Impolite        the profanity filter; the reader is asked to put it otherwise
+├── RateLimited     too many questions; again in ``retry_after_s``
+├── IdReused        this id carries another question
+├── UnknownId       no answer under this id, or not for this secret
+├── TooManyOpen     a socket follows enough answers already
+└── Draining        this process is about to end
+"""
+
+
+class ChatError(Exception):
+    """Root of this app's errors. ``code`` is part of the protocol, ``status`` its HTTP twin."""
+
+    code = "error"
+    status = 500
+    retry_after_s: int | None = None
+
+
+class AskRefused(ChatError):
+    code = "invalid"
+    status = 400
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(field, problem)
+        self.field = field
+        self.problem = problem
+
+
+class Impolite(ChatError):
+    code = "impolite"
+    status = 400
+
+
+class RateLimited(ChatError):
+    code = "rate_limited"
+    status = 429
+
+    def __init__(self, retry_after_s: int) -> None:
+        super().__init__(retry_after_s)
+        self.retry_after_s = retry_after_s
+
+
+class IdReused(ChatError):
+    code = "id_reused"
+    status = 409
+
+
+class UnknownId(ChatError):
+    code = "unknown_id"
+    status = 404
+
+
+class TooManyOpen(ChatError):
+    code = "too_many_open"
+    status = 429
+    retry_after_s = 5
+
+
+class Draining(ChatError):
+    code = "restarting"
+    status = 503
+    retry_after_s = 5

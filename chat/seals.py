@@ -1,0 +1,52 @@
+"""A seal says: this site gave this answer to this question, from these passages, with this receipt.
+
+It lets a visitor, of whom nothing is stored, hand an answer back to us (as history, later as a flag)
+without our believing whatever a client sends. It holds keyed digests only, no text.
+"""
+
+import datetime
+import hashlib
+import hmac
+from collections.abc import Sequence
+
+from django.conf import settings
+from django.core import signing
+
+from inference.receipts import Receipt
+
+SALT = "chat.seal"
+VERSION = 1
+
+
+def seal(*, answer: str, question: str, text: str, passages: Sequence[str], receipt: Receipt) -> str:
+    """Return the seal of one version of an answer; ``answer`` is its public id, ``passages`` their ids."""
+    claim = {
+        "v": VERSION,
+        "answer": answer,
+        "q": _digest("question", question),
+        "a": _digest("answer", text),
+        "p": _digest("passages", "\n".join(passages)),
+        "r": _digest("receipt", receipt.canonical().decode()),
+    }
+    return signing.dumps(claim, key=settings.SEAL_KEY, salt=SALT)
+
+
+def holds(token: str | None, *, question: str, text: str) -> bool:
+    """Whether ``token`` is ours, not too old, and made for this question and this answer."""
+    if not token:
+        return False
+    age = datetime.timedelta(days=settings.SEAL_MAX_AGE_DAYS)
+    try:
+        claim = signing.loads(token, key=settings.SEAL_KEY, salt=SALT, max_age=age)
+    except signing.BadSignature:
+        return False
+    return (
+        claim.get("v") == VERSION
+        and hmac.compare_digest(claim["q"], _digest("question", question))
+        and hmac.compare_digest(claim["a"], _digest("answer", text))
+    )
+
+
+def _digest(purpose: str, text: str) -> str:
+    key = f"{settings.SEAL_KEY}:{purpose}".encode()
+    return hmac.new(key, text.encode("utf-8", "surrogatepass"), hashlib.sha256).hexdigest()[:32]

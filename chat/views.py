@@ -1,0 +1,230 @@
+"""The HTTP doors: server-sent events, the form that needs no script, and what machines may know."""
+
+import asyncio
+import secrets
+import uuid
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
+from django.middleware.csrf import get_token
+from django.shortcuts import render
+from django.utils import timezone, translation
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from chat import doors, presentation, running
+from chat.asks import MAX_MESSAGE_BYTES, Ask, Message, parse_ask
+from chat.errors import AskRefused, ChatError, UnknownId
+from chat.replies import Event, error_event
+from chat.running import Followed
+from inference.engine import engine
+from inference.registry import snapshot
+
+STATUS_OF_ERROR = {"busy": 503, "model_unavailable": 503, "model_timeout": 504, "restarting": 503, "impolite": 400}
+HEARTBEAT = b": waiting\n\n"
+
+
+def page(request: HttpRequest) -> HttpResponse:
+    """The chat on a page of its own."""
+    return render(request, "chat/page.html", {"max_question_bytes": MAX_MESSAGE_BYTES})
+
+
+@csrf_exempt
+@require_POST
+async def chat(request: HttpRequest) -> HttpResponseBase:
+    """Answer as server-sent events; a reader who leaves ends the answer. Errors before the first event are JSON."""
+    request_id: str = request.request_id  # type: ignore[attr-defined]
+    ask: Ask | None = None
+    try:
+        if not doors.origin_allowed(_headers(request), has_cookie=bool(request.COOKIES)):
+            return _problem(403, "origin", "This origin may not ask here.", request_id)
+        if request.content_type != "application/json":
+            return _problem(415, "invalid", "Send JSON.", request_id)
+        ask = parse_ask(request.body)
+        followed = await doors.open_reply(ask, await _caller(request), may_attach=False, request_id=request_id)
+    except ChatError as error:
+        with translation.override(ask.language if ask else settings.LANGUAGE_CODE):
+            return _refusal(ask.id if ask else None, error, request_id)
+    reader = _Reader(followed)
+    first = await reader.first_events()
+    if first[-1]["type"] == "error":
+        reader.leave()
+        return _json_error(first[-1])
+    response = StreamingHttpResponse(_stream(reader, first), content_type="text/event-stream")
+    response["Cache-Control"] = "no-store"
+    response["X-Accel-Buffering"] = "no"
+    return response
+
+
+class _Reader:
+    """Reads one reply ahead of the response, so that an early failure can still choose the HTTP status."""
+
+    def __init__(self, followed: Followed) -> None:
+        self.followed = followed
+        self.events = followed.follow()
+        self._reading = running.reading(followed, grace_s=0)
+
+    async def first_events(self) -> list[Event]:
+        """Return the events up to the first that tells how it goes: anything but *grounding*."""
+        await self._reading.__aenter__()
+        first = []
+        async for event in self.events:
+            first.append(event)
+            if event.get("stage") != "grounding":
+                break
+        return first
+
+    def leave(self) -> None:
+        if isinstance(self.followed, running.Reply):
+            self.followed.read_by_one_less(grace_s=0)
+
+
+async def _stream(reader: _Reader, first: list[Event]) -> AsyncGenerator[bytes, None]:
+    """Yield events as they come and a comment every few seconds of silence."""
+    try:
+        for event in first:
+            yield _data(event)
+        async with aclosing(reader.events) as events:
+            while True:
+                waiting = asyncio.ensure_future(anext(events, None))
+                while True:
+                    done, _pending = await asyncio.wait([waiting], timeout=settings.CHAT_KEEP_ALIVE_S)
+                    if done:
+                        break
+                    yield HEARTBEAT
+                if (following := waiting.result()) is None:
+                    return
+                yield _data(following)
+    finally:
+        reader.leave()
+
+
+def _data(event: Event) -> bytes:
+    return b"data: " + msgspec.json.encode(event) + b"\n\n"
+
+
+@csrf_exempt
+@require_http_methods(["GET", "POST"])
+async def live(request: HttpRequest, language: str) -> HttpResponse:
+    """The plain form: asks, waits for the whole answer, shows it. Works without script."""
+    with translation.override(language):
+        context: dict[str, Any] = {"max_question_bytes": MAX_MESSAGE_BYTES, "question": "", "problem": ""}
+        status = 200
+        if request.method == "POST":
+            status = await _answer_form(request, language, context)
+        return render(request, "chat/live.html", context, status=status)
+
+
+async def _answer_form(request: HttpRequest, language: str, context: dict[str, Any]) -> int:
+    question = request.POST.get("question", "")[: MAX_MESSAGE_BYTES + 1]
+    context["question"] = question
+    request_id: str = request.request_id  # type: ignore[attr-defined]
+    try:
+        if not doors.origin_allowed(_headers(request), has_cookie=bool(request.COOKIES)):
+            raise UnknownId
+        raw = {
+            "id": str(uuid.uuid4()),
+            "secret": secrets.token_urlsafe(32),
+            "messages": [Message("user", question)],
+            "language": language,
+        }
+        ask = parse_ask(msgspec.json.encode(raw))
+        followed = await doors.open_reply(ask, await _caller(request), may_attach=False, request_id=request_id)
+        async with running.reading(followed, grace_s=0):
+            events = [event async for event in followed.follow()]
+    except (ChatError, UnicodeEncodeError) as error:
+        refused = error if isinstance(error, ChatError) else AskRefused("question", "")
+        event = error_event(None, refused, request_id=request_id)
+        context["problem"] = event["message"]
+        return refused.status
+    if events[-1]["type"] == "error":
+        context["problem"] = events[-1]["message"]
+        return STATUS_OF_ERROR.get(events[-1]["code"], 502)
+    context["answer"] = presentation.answer_of(events)
+    return 200
+
+
+@require_GET
+async def status_page(request: HttpRequest, language: str) -> HttpResponse:
+    """Tiers, models and queue, on a page that needs no script."""
+    with translation.override(language):
+        state = await _state()
+        return render(request, "chat/status.html", {**state, "checked_at": timezone.now()})
+
+
+@require_GET
+async def status(request: HttpRequest) -> JsonResponse:
+    """What anyone may know about models and tiers: no address, no key, no version of a server."""
+    return JsonResponse(await _state())
+
+
+@require_GET
+async def me(request: HttpRequest) -> JsonResponse:
+    """Who the server thinks is asking. Without a session cookie nothing is looked up and no cookie is set."""
+    signed_in = settings.SESSION_COOKIE_NAME in request.COOKIES and (await request.auser()).is_authenticated
+    token = get_token(request) if signed_in else None
+    return JsonResponse({"signed_in": signed_in, "language": translation.get_language(), "csrf_token": token})
+
+
+async def _state() -> dict[str, Any]:
+    models, tiers = [], {}
+    for served in await snapshot.served():
+        queue = engine.queue(served)
+        ready = served.enabled and bool(engine.router.candidates([served], served.tier)) and served.state != "down"
+        models.append(
+            {
+                "id": served.public_id,
+                "name": served.name,
+                "tier": served.tier,
+                "hardware": served.hardware,
+                "languages": list(served.languages),
+                "enabled": served.enabled,
+                "state": served.state if served.enabled else "off",
+                "weights_sha256": served.weights_sha256,
+                "max_output_tokens": served.max_output_tokens,
+            }
+        )
+        tiers[served.tier] = {
+            "ready": ready,
+            "running": queue.running,
+            "waiting": queue.waiting,
+            "expected_wait_s": queue.expected_wait_s(queue.waiting + 1) if queue.running >= queue.slots else 0,
+        }
+    return {"models": models, "tiers": tiers}
+
+
+async def _caller(request: HttpRequest) -> doors.Caller:
+    user_id = None
+    if settings.SESSION_COOKIE_NAME in request.COOKIES:
+        user = await request.auser()
+        user_id = str(user.public_id) if user.is_authenticated else None
+    return doors.caller(
+        peer=request.META.get("REMOTE_ADDR", ""),
+        forwarded_for=request.headers.get("X-Forwarded-For", ""),
+        user_id=user_id,
+    )
+
+
+def _headers(request: HttpRequest) -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+def _refusal(ask_id: str | None, error: ChatError, request_id: str) -> JsonResponse:
+    return _json_error(error_event(ask_id, error, request_id=request_id), status=error.status)
+
+
+def _json_error(event: Event, *, status: int | None = None) -> JsonResponse:
+    """Return an error event as the one JSON shape of errors, with Retry-After where waiting helps."""
+    body = {key: value for key, value in event.items() if key not in ("type", "id", "answer")}
+    response = JsonResponse({"error": body}, status=status or STATUS_OF_ERROR.get(event["code"], 502))
+    if event["retry_after_s"]:
+        response["Retry-After"] = str(event["retry_after_s"])
+    return response
+
+
+def _problem(status: int, code: str, message: str, request_id: str) -> JsonResponse:
+    return JsonResponse({"error": {"code": code, "message": message, "request_id": request_id}}, status=status)

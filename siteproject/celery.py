@@ -1,0 +1,17 @@
+"""The Celery application: tasks carry ids, never text."""
+
+import os
+
+from celery import Celery
+from django.conf import settings
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siteproject.settings")
+
+app = Celery("siteproject")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["inference", "chat"])
+app.conf.beat_schedule = {
+    "probe-backends": {"task": "inference.tasks.probe_backends", "schedule": settings.PROBE_S},
+    "worker-heartbeat": {"task": "siteproject.tasks.heartbeat", "schedule": 10.0},
+}
+app.autodiscover_tasks(["siteproject"])

@@ -1,0 +1,94 @@
+"""System checks: what settings must agree on. They name variables, never values."""
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.apps import AppConfig
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Warning, register
+
+from chat.limits import parse_limit
+from inference.engine import RUNTIMES
+
+MIN_SECRET_CHARS = 40
+
+
+@register()
+def check_secrets(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """E001: a secret is missing. E002: a secret is short. E003: one secret serves two purposes."""
+    if settings.DEBUG:
+        return []
+    found: list[CheckMessage] = []
+    names = ("SECRET_KEY", "SEAL_KEY", "PRIVACY_PEPPER")
+    for name in names:
+        value = getattr(settings, name)
+        hint = "bin/up writes it to var/env; elsewhere set the environment variable."
+        if not value:
+            found.append(Error(f"{name} is not set.", hint=hint, id="siteproject.E001"))
+        elif len(value) < MIN_SECRET_CHARS:
+            found.append(
+                Error(f"{name} has fewer than {MIN_SECRET_CHARS} characters.", hint=hint, id="siteproject.E002")
+            )
+    values = [getattr(settings, name) for name in names if getattr(settings, name)]
+    if len(set(values)) < len(values):
+        hint = "Losing one should not mean losing all: generate each on its own."
+        found.append(Warning(f"{', '.join(names)} are not all different.", hint=hint, id="siteproject.W003"))
+    return found
+
+
+@register()
+def check_addresses(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """E004: an address is not http(s). E005: http beyond this machine. E006: a backend's address is unusable."""
+    found: list[CheckMessage] = []
+    for name in ("SITE_URL", "CHAT_URL", "API_URL"):
+        parts = urlsplit(getattr(settings, name))
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            found.append(Error(f"{name} is not an http(s) address.", id="siteproject.E004"))
+        elif parts.scheme == "http" and not _loopback(parts.hostname):
+            hint = "Cookies and HSTS need https; plain http is for this machine only."
+            found.append(Error(f"{name} is http on a host other than loopback.", hint=hint, id="siteproject.E005"))
+    url = settings.LLM_CPU["url"]
+    if url and (urlsplit(url).scheme not in ("http", "https") or urlsplit(url).username):
+        found.append(Error("LLM_CPU_URL must be http(s) without a user name in it.", id="siteproject.E006"))
+    return found
+
+
+@register()
+def check_choices(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """E007: an unknown runtime. E008: a limit that cannot be read. E009: caps beyond the context window."""
+    found: list[CheckMessage] = []
+    if settings.LLM_CPU["runtime"] not in RUNTIMES:
+        hint = f"Known: {', '.join(sorted(RUNTIMES))}."
+        found.append(Error("LLM_CPU_RUNTIME names no runtime we speak.", hint=hint, id="siteproject.E007"))
+    for name in ("CHAT_RATE_LIMIT", "CHAT_RATE_LIMIT_SIGNED_IN"):
+        try:
+            parse_limit(getattr(settings, name))
+        except ValueError:
+            found.append(Error(f"{name} is not a limit such as 20/15m.", id="siteproject.E008"))
+    if settings.LLM_CPU["max_output_tokens"] >= settings.LLM_CPU["context_tokens"]:
+        found.append(Error("LLM_CPU_MAX_TOKENS must be below LLM_CPU_CONTEXT.", id="siteproject.E009"))
+    return found
+
+
+@register()
+def check_imprint(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """W010: a public site without an imprint or a way to be reached."""
+    if not settings.HTTPS:
+        return []
+    missing = [name for name in ("IMPRINT_NAME", "IMPRINT_ADDRESS", "CONTACT_EMAIL") if not getattr(settings, name)]
+    return (
+        [Warning(f"{', '.join(missing)} not set.", hint="The imprint needs them.", id="siteproject.W010")]
+        if missing
+        else []
+    )
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,53 @@
+"""What the web process does when it starts and when it ends."""
+
+import asyncio
+import logging
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from django.conf import settings
+
+from chat import grounding, running, warming
+from inference import registry, tally
+from inference.engine import engine
+
+logger = logging.getLogger(__name__)
+
+
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Speak ASGI's lifespan protocol."""
+    background: list[asyncio.Task[None]] = []
+    while True:
+        message = await receive()
+        if message["type"] == "lifespan.startup":
+            await start(background)
+            await send({"type": "lifespan.startup.complete"})
+        elif message["type"] == "lifespan.shutdown":
+            await stop(background)
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+
+
+async def start(background: list[asyncio.Task[None]]) -> None:
+    """Write the environment's backends to the registry, build the index, begin the background loops."""
+    try:
+        await sync_to_async(registry.sync)()
+    except Exception:
+        # PostgreSQL away at start: serve pages and answers from the environment's own description.
+        logger.exception("registry not written at start")
+    for language, _name in settings.LANGUAGES:
+        await asyncio.to_thread(grounding.index_for, language)
+    background += [
+        asyncio.create_task(tally.keep_writing(), name="tally"),
+        asyncio.create_task(warming.keep_warm(), name="warming"),
+    ]
+
+
+async def stop(background: list[asyncio.Task[None]]) -> None:
+    """End the loops, write the last counts, close the connections to the backends."""
+    await running.drain()
+    for task in background:
+        task.cancel()
+    await asyncio.gather(*background, return_exceptions=True)
+    await tally.write()
+    await engine.close()

@@ -1,0 +1,76 @@
+"""Request ids, errors of the stores, and the headers that Django has no setting for."""
+
+import re
+import uuid
+from collections.abc import Awaitable, Callable
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse
+from psycopg_pool import PoolTimeout
+from redis.exceptions import RedisError
+
+from siteproject.errors import unavailable
+from siteproject.logs import request_id
+
+Handler = Callable[[HttpRequest], Awaitable[HttpResponse]]
+
+PERMISSIONS_POLICY = ", ".join(
+    f"{feature}=()"
+    for feature in ("accelerometer", "camera", "geolocation", "gyroscope", "microphone", "payment", "usb")
+)
+ALWAYS_FRESH = re.compile(r"^/(api|account|accounts|admin|live|health)\b")
+SANE_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
+
+
+class AsyncMiddleware:
+    """A middleware of the asynchronous chain; Django adapts synchronous callers by itself."""
+
+    async_capable = True
+    sync_capable = False
+
+    def __init__(self, get_response: Handler) -> None:
+        self.get_response = get_response
+        if iscoroutinefunction(get_response):
+            markcoroutinefunction(self)  # type: ignore[type-var]  # an object with an asynchronous __call__
+
+
+class RequestIdMiddleware(AsyncMiddleware):
+    """Name each request: in the logs, in ``x-request-id``, in every error."""
+
+    async def __call__(self, request: HttpRequest) -> HttpResponse:
+        name = uuid.uuid4().hex
+        token = request_id.set(name)
+        request.request_id = name  # type: ignore[attr-defined]
+        try:
+            response = await self.get_response(request)
+        finally:
+            request_id.reset(token)
+        response["X-Request-Id"] = name
+        theirs = request.headers.get("X-Request-Id", "")
+        if SANE_ID.match(theirs):
+            response["X-Client-Request-Id"] = theirs
+        return response
+
+
+class HeadersMiddleware(AsyncMiddleware):
+    """Permissions policy for every page, and no caching where an answer belongs to one person or one moment."""
+
+    async def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = await self.get_response(request)
+        response.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
+        if ALWAYS_FRESH.match(request.path):
+            response.setdefault("Cache-Control", "no-store")
+        return response
+
+
+class StoresMiddleware(AsyncMiddleware):
+    """A database or Redis that is away is a 503 with Retry-After, not a fault of ours."""
+
+    async def __call__(self, request: HttpRequest) -> HttpResponse:
+        return await self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, OperationalError | InterfaceError | PoolTimeout | RedisError):
+            return unavailable(request)
+        return None

@@ -1,0 +1,58 @@
+"""The web server: uvicorn, which tells running answers before it stops.
+
+Run as ``python -m siteproject.serve``. On SIGTERM it refuses new questions, lets running answers
+finish for ``CHAT_DRAIN_S``, ends the others with an error event that says when to ask again, and
+only then closes the connections.
+"""
+
+import os
+import signal
+import socket
+
+import uvicorn
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server with our drain in front of its shutdown."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        from chat import running
+
+        await running.drain()
+        await super().shutdown(sockets=sockets)
+
+
+def main() -> None:
+    """Serve until SIGTERM or SIGINT; exit status 0 for both."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siteproject.settings")
+    from django.conf import settings
+
+    config = uvicorn.Config(
+        "siteproject.asgi:application",
+        host=settings.BIND,
+        port=settings.PORT,
+        loop="uvloop",
+        http="httptools",
+        ws="websockets-sansio",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        proxy_headers=False,
+        server_header=False,
+        timeout_graceful_shutdown=2,
+        timeout_keep_alive=30,
+        limit_concurrency=2000,
+        backlog=1024,
+        ws_max_size=320 * 1024,
+        ws_ping_interval=20,
+        ws_ping_timeout=30,
+        h11_max_incomplete_event_size=32 * 1024,
+    )
+    # uvicorn raises the signal again once it is done; these make that a plain exit instead of a death by signal.
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)
+    Server(config).run()
+
+
+if __name__ == "__main__":
+    main()

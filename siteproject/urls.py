@@ -1,0 +1,47 @@
+"""All addresses: public pages in each language, the application's own paths without a language."""
+
+from django.conf import settings
+from django.conf.urls.i18n import i18n_patterns
+from django.contrib import admin
+from django.http import HttpRequest, JsonResponse
+from django.urls import include, path, register_converter
+
+import chat.views
+import content.urls
+import content.views
+import inference.views
+from siteproject import errors
+from siteproject.converters import LanguageConverter
+
+register_converter(LanguageConverter, "language")
+
+
+async def health(request: HttpRequest) -> JsonResponse:
+    """Say that this process answers, and nothing else."""
+    return JsonResponse({"status": "ok"})
+
+
+# Translated addresses can only stand at the root, so pages of other apps join the one namespace of pages here.
+public = [
+    *content.urls.page_patterns,
+    path("chat/", chat.views.page, name="chat"),
+    path("method/", inference.views.method, name="method"),
+]
+
+urlpatterns = [
+    path("health", health, name="health"),
+    path("accounts/", include("accounts.urls")),
+    path("admin/", admin.site.urls),
+    path("llms.txt", content.views.llms),
+    path("ai.txt", content.views.ai),
+    path("robots.txt", content.views.robots),
+    path("", include("chat.urls")),
+    *i18n_patterns(path("", include((public, "content"))), prefix_default_language=False),
+]
+if settings.DEBUG:
+    urlpatterns.insert(0, path("design/", errors.design, name="design"))
+
+handler400 = errors.bad_request
+handler403 = errors.forbidden
+handler404 = errors.not_found
+handler500 = errors.server_error

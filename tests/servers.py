@@ -1,0 +1,46 @@
+"""A pytest plugin that gives the run its own PostgreSQL and Redis, unless the environment names some.
+
+Loaded with ``-p tests.servers`` so that it stands before Django reads its settings.
+"""
+
+import atexit
+import os
+import secrets
+import shutil
+import tempfile
+from pathlib import Path
+
+from siteproject.stack.folder import Folder
+from siteproject.stack.postgres import Postgres
+from siteproject.stack.redis_server import Redis
+
+SECRETS = ("SECRET_KEY", "SEAL_KEY", "PRIVACY_PEPPER", "LLM_CPU_KEY")
+
+
+def _start() -> Path:
+    """Start both in a temporary folder and tell the environment where they are. Stopped at exit."""
+    path = Path(tempfile.mkdtemp(prefix="wagmi-test-"))
+    path.chmod(0o711)
+    os.environ["VAR_DIR"] = str(path)
+    folder = Folder(path)
+    folder.make()
+    atexit.register(shutil.rmtree, path, ignore_errors=True)
+    for name in SECRETS:
+        os.environ.setdefault(name, secrets.token_urlsafe(40))
+    os.environ.setdefault("SITE_URL", "http://localhost:8000")
+    if "DATABASE_URL" not in os.environ:
+        postgres = Postgres(folder, durable=False)
+        postgres.start()
+        atexit.register(postgres.stop)
+        postgres.wait_until_ready()
+        os.environ["DATABASE_URL"] = postgres.url
+    if "REDIS_URL" not in os.environ:
+        redis = Redis(folder)
+        redis.start()
+        atexit.register(redis.stop)
+        redis.wait_until_ready()
+        os.environ["REDIS_URL"] = redis.url
+    return path
+
+
+folder = _start()
