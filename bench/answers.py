@@ -1,4 +1,4 @@
-"""Measures the answers on the committed questions: ``python -m bench.answers [--calibrate] [--json FILE] [--model]``.
+"""Measures the answers on the committed questions: ``python -m bench.answers [--calibrate] [--json FILE] [--all]``.
 
 The questions of tests/answers are split by place: the even ones set the thresholds in chat/calibration.json, the odd
 ones are reported. English and French stand apart.
@@ -139,14 +139,13 @@ def outcome(case: Case, language: str, answer: Answer | None = None) -> Outcome:
     ranked = index.rank(retrieval.weighted_terms(case.question, case.before, index))
     passages = [source.passage for source in got.sources] or [scored.passage for scored in ranked]
     places = [place for place, passage in enumerate(passages, start=1) if passage.id == right]
-    shown = [source.quote for source in got.sources]
-    first = shown[:1]
-    if got.verified:
-        first = [got.verified.answer, *first]
-    elif answer and shown:
+    rung = _rung(got)
+    # What stands on the screen: an approved answer alone, or what a model writes above three quotes.
+    shown = [source.quote for source in got.sources] if rung == "quoted" else []
+    first = [got.verified.answer] if got.verified else shown[:1]
+    if answer and shown:
         first = [answer(case, got.sources[0].passage.text), *first]
     match = verified.nearest_pair(case.question, index)
-    rung = "verified" if got.verified else "quoted" if got.answerable else "contact" if got.contact else "none"
     return Outcome(
         case=case,
         rung=rung,
@@ -159,6 +158,14 @@ def outcome(case: Case, language: str, answer: Answer | None = None) -> Outcome:
         verified_margin=match.margin if match else 0.0,
         duration_ms=duration_ms,
     )
+
+
+def _rung(got: grounding.Grounded) -> str:
+    if got.verified:
+        return "verified"
+    if got.contact:
+        return "contact"
+    return "quoted" if got.answerable else "none"
 
 
 def measure(language: str, *, half: str, answer: Answer | None = None) -> Report:

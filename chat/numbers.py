@@ -2,8 +2,9 @@
 
 import re
 from decimal import Decimal
+from itertools import pairwise
 
-from chat.retrieval import fold
+from chat.retrieval import fold, stem
 
 
 def _numbered(words: str, first: int = 1, step: int = 1) -> dict[str, int]:
@@ -42,6 +43,12 @@ def numbers(text: str, language: str) -> set[str]:
     return found | {str(value) for value in _written_out(fold(text), language)}
 
 
+def is_number_word(word: str, language: str) -> bool:
+    """Return whether a folded word, or the stem of one, writes out a number."""
+    written = (each for table in (_UNITS, _TENS, _SCALES) for each in table.get(language, ()))
+    return any(word in (each, stem(each, language)) for each in written)
+
+
 def date_spans(text: str, language: str) -> list[tuple[tuple[int, int], tuple[int, ...]]]:
     """Return the place and value of each date that names its month: (year or 0, month, day or 0), or an ISO date."""
     found = [(match.span(), tuple(int(part) for part in match.groups())) for match in _ISO_DATE.finditer(text)]
@@ -76,18 +83,23 @@ def _plain(figures: str) -> str:
 def _written_out(text: str, language: str) -> list[int]:
     """Return the values of the runs of number words in folded ``text``: "vingt et un", "two hundred and five"."""
     units, tens, scales = _UNITS.get(language, {}), _TENS.get(language, {}), _SCALES.get(language, {})
+    ones = {"one": 1, "un": 1, "une": 1}
     found: list[int] = []
     run: list[str] = []
-    for word in [*re.findall(r"[^\W_]+", text), ""]:
-        joins = word in ("and", "et", "one", "un", "une") and bool(run)
-        if word in units or word in tens or word in scales or joins:
+    # Punctuation ends a number, a hyphen does not; the empty word ends the last one.
+    words = [*re.findall(r"[^\W_]+|[^\w\s-]", text), "", ""]
+    for word, following in pairwise(words):
+        if word in units or word in tens or word in scales or (run and word in ones):
             run.append(word)
-        elif run:
-            while run[-1] in ("and", "et"):
-                run.pop()
-            found.append(_value(run, units | {"one": 1, "un": 1, "une": 1}, tens, scales))
+        elif run and not _joins(word, run[-1], following, scales):
+            found.append(_value(run, units | ones, tens, scales))
             run = []
     return found
+
+
+def _joins(word: str, last: str, following: str, scales: dict[str, int]) -> bool:
+    """Return whether an "and" belongs to the number: "hundred and five", "vingt et un", not "two and three"."""
+    return (word == "and" and last in scales) or (word == "et" and following in ("un", "une", "onze"))
 
 
 def _value(run: list[str], units: dict[str, int], tens: dict[str, int], scales: dict[str, int]) -> int:

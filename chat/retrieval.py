@@ -23,6 +23,8 @@ MAX_WORD_LETTERS = 40
 # A word of fewer letters has no family: "import" must not stand for "impossible".
 MIN_FAMILY_LETTERS = 6
 
+LEAST_IDF = 0.05
+
 # Only the first by BM25 are looked at sentence by sentence.
 JOINT_CANDIDATES = 20
 
@@ -103,6 +105,11 @@ def fold(text: str) -> str:
     return "".join(letter for letter in plain if not unicodedata.combining(letter))
 
 
+def wording(text: str) -> str:
+    """Return all the words of ``text``, folded, without its punctuation: equal for one question typed two ways."""
+    return " ".join(re.findall(r"[^\W_]+", fold(text)))
+
+
 @lru_cache(maxsize=50_000)
 def stem(word: str, language: str) -> str:
     """Return the stem of a folded ``word``; the word itself in a language without a stemmer."""
@@ -140,9 +147,10 @@ def wants_figure(question: str, language: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """An approved pair, ready for matching: each phrasing as a set of terms, and the kinds of question it answers."""
+    """An approved pair, ready for matching: its phrasings as they sound and as terms, and their kinds of question."""
 
     pair: ApprovedPair
+    wordings: frozenset[str]
     phrasings: tuple[frozenset[str], ...]
     kinds: frozenset[str]
 
@@ -150,6 +158,7 @@ class _Asked:
     def of(cls, pair: ApprovedPair) -> "_Asked":
         return cls(
             pair,
+            frozenset(wording(ask) for ask in pair.questions),
             tuple(frozenset(terms(ask, pair.language)) for ask in pair.questions),
             frozenset(kind_of_question(ask, pair.language) for ask in pair.questions),
         )
@@ -171,7 +180,7 @@ class Thesaurus:
 
 
 class Index:
-    """BM25 (Robertson and Zaragoza, 2009) over the passages of one language, with synonyms. Never changes once made.
+    """BM25 (Robertson and Zaragoza, 2009) over the passages of one language, with synonyms. Threads may share it.
 
     A passage is indexed with its heading once and its title twice: measured best on the committed questions (adding the
     phrasings of the approved questions placed fewer passages right).
@@ -194,7 +203,8 @@ class Index:
         texts = [f"{each.title} {each.title} {each.heading} {each.text}" for each in self.passages]
         corpus = [terms(text, language) for text in texts]
         self._bm25 = BM25Okapi(corpus) if any(corpus) else None
-        self._idf: dict[str, float] = dict(self._bm25.idf) if self._bm25 else {}
+        # A word in half of the passages would weigh nothing at all, and a question of such words could not be judged.
+        self._idf = {term: max(float(idf), LEAST_IDF) for term, idf in self._bm25.idf.items()} if self._bm25 else {}
         self._highest_idf = max(self._idf.values(), default=1.0)
         self._vocabulary = sorted(self._idf)
         self._rows: dict[str, np.ndarray] = {}
@@ -250,7 +260,7 @@ class Index:
 
     def _joint_share(self, at: int, weights: list[tuple[str, float, frozenset[str]]]) -> float:
         """Return the largest part of the question's weight that stands in one sentence of passage ``at``."""
-        return max(
+        shares = (
             sum(
                 weight if term in words else SYNONYM_WEIGHT * weight
                 for term, weight, alike in weights
@@ -258,6 +268,7 @@ class Index:
             )
             for words in self._sentences[at]
         )
+        return max(shares, default=0.0)
 
     def unknown_share(self, question: Mapping[str, float]) -> float:
         """Return the share of the question's weight that lies on words no passage has, 0 to 1."""

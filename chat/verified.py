@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from chat.retrieval import SYNONYM_WEIGHT, Index, kind_of_question, terms
+from chat.retrieval import SYNONYM_WEIGHT, Index, kind_of_question, terms, wording
 from content.passages import ApprovedPair
 
 # What is left of the score where the question is of a kind that no phrasing of the pair has.
@@ -21,10 +21,15 @@ class Match:
 def nearest_pair(question: str, index: Index) -> Match | None:
     """Return the approved pair nearest to ``question``; None where no pair shares a content word with it.
 
-    The score of a phrasing is the harmonic mean of two shares, weighted by how rare words are: how much of the
-    question the phrasing has, and how much of the phrasing the question has. So a word too many counts as much as a
-    word too few ("How long do you keep my chats in Redis?" is another question), and "how big" is not "what is".
+    A question in the very words of a phrasing is that question. Otherwise the score of a phrasing is the harmonic mean
+    of two shares, weighted by how rare words are: how much of the question the phrasing has, and how much of the
+    phrasing the question has. So a word too many counts as much as a word too few ("How long do you keep my chats in
+    Redis?" is another question), and "how big" is not "what is".
     """
+    exact = wording(question)
+    for each in index.asked:
+        if exact in each.wordings:
+            return Match(each.pair, 1.0, 1.0)
     asked = frozenset(terms(question, index.language))
     kind = kind_of_question(question, index.language)
     scores = [

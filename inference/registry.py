@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, transaction
+from django.db import DatabaseError, connection, transaction
 
 from inference.models import Backend, Hardware, Model, Tier
 
@@ -141,11 +141,10 @@ class Snapshot:
 
 
 def _read() -> list[Served]:
-    close_old_connections()
     try:
         rows = {row.name: row for row in Backend.objects.select_related("model")}
     finally:
-        close_old_connections()
+        connection.close()  # this thread is nobody's: back into the pool with it
     return [
         replace(served, enabled=row.enabled and row.model.enabled, state=row.state)
         if (row := rows.get(served.backend))

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, fields
 
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError, close_old_connections, connection, transaction
+from django.db import DatabaseError, connection, transaction
 from django.utils import timezone
 
 from inference.models import AnswerTally
@@ -93,10 +93,9 @@ def _upsert(taken: dict[Kind, Counts]) -> None:
     statement = (
         f"INSERT INTO {table} ({keys}, {', '.join(COLUMNS)}) VALUES ({holes}) ON CONFLICT ({keys}) DO UPDATE SET {adds}"  # noqa: S608
     )
-    close_old_connections()
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             for kind, counts in sorted(taken.items()):
                 cursor.execute(statement, [*kind, *(getattr(counts, name) for name in COLUMNS)])
     finally:
-        close_old_connections()
+        connection.close()  # this thread is nobody's: back into the pool with it

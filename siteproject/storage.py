@@ -7,5 +7,3 @@ class ModuleManifestStorage(CompressedManifestStaticFilesStorage):
     """Rewrite ``import … from "./x.js"`` to the hashed name, so that modules can be cached for ever."""
 
     support_js_module_import_aggregation = True
-    # A page with a missing picture is better than a 500; bin/check finds the missing file.
-    manifest_strict = False

@@ -12,6 +12,11 @@ from siteproject.management.commands.compilecatalogs import compile_catalogs
 from tests.live import Site, running_site
 
 
+def pytest_configure() -> None:
+    """Pages rendered inside the test process link plain files; the live site proves the hashed ones."""
+    settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _catalogs() -> None:
     for folder in settings.LOCALE_PATHS:

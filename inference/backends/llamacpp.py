@@ -76,12 +76,12 @@ class LlamaCpp:
                     )
             except TimeoutError as error:
                 raise TimedOut("first_token") from error
-            except aiohttp.ServerDisconnectedError as error:
-                # No byte of an answer arrived, so asking again cannot answer twice.
+            except aiohttp.ClientConnectorError as error:
+                raise Unavailable("no connection") from error
+            except (aiohttp.ClientError, OSError) as error:
+                # Dropped or reset on reuse. No byte of an answer arrived, so asking again cannot answer twice.
                 if attempt == 2:
                     raise Unavailable("connection dropped") from error
-            except (aiohttp.ClientError, OSError) as error:
-                raise Unavailable("no connection") from error
         raise AssertionError("unreachable")
 
     def _body(self, request: Request) -> bytes:

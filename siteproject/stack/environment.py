@@ -19,6 +19,7 @@ SECRETS = ("SECRET_KEY", "SEAL_KEY", "LLM_CPU_KEY", "PRIVACY_PEPPER")
 NEEDS_NO_STACK = {
     "",
     "check",
+    "checkcatalogs",
     "collectstatic",
     "compilecatalogs",
     "diffsettings",

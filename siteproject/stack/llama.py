@@ -66,6 +66,11 @@ class LlamaServer(Part):
         self.child = Child(command, log=self.log, environment=environment)
         self.pid_file.write_text(f"{self.child.pid}\n")
 
+    def stop(self, seconds: float = 5) -> None:
+        """Stop it, and take its number back: another process may have that one next."""
+        super().stop(seconds)
+        self.pid_file.unlink(missing_ok=True)
+
     def ready(self) -> bool:
         """Say whether the weights are loaded: until then it answers 503."""
         return self.pid is not None and http_status("127.0.0.1", self.port, "/health") == 200

@@ -70,6 +70,7 @@ class Postgres(Part):
         self.data = folder.path / "postgres"
         self.sockets = folder.sockets() / "postgres"
         self.log = folder.log / "postgres.log"
+        self._durable = durable
         self._settings = SILENCE | SIZE | ({} if durable else CARELESS)
         self._owned = False
 
@@ -140,6 +141,7 @@ class Postgres(Part):
         """Fill the data folder. The builtin locale depends on no system library, so an upgrade breaks no index."""
         command = [*prefix, binary("initdb"), "-D", self.data, "-U", ADMINISTRATOR, "--auth=trust", "--encoding=UTF8"]
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-instructions"]
+        command += [] if self._durable else ["--no-sync"]
         for leftover in self.data.iterdir():  # a start that was killed half way: nothing in it is anybody's
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
         with open_log(self.log) as output:

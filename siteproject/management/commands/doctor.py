@@ -1,5 +1,6 @@
 """Look at every part and say in one line each what is well and what is not."""
 
+import logging
 import shutil
 import sys
 import time
@@ -146,6 +147,8 @@ def languages() -> Finding:
     stale = [path.parent.parent.name for path in sources if not _compiled(path)]
     if stale:
         return Finding("languages", BAD, f"not compiled: {', '.join(stale)}; run manage.py compilecatalogs")
+    if not sources:
+        return Finding("languages", WARNING, "no catalogs in locale/: every page is in the words of the source")
     return Finding("languages", WELL, f"compiled: {', '.join(sorted(path.parent.parent.name for path in sources))}")
 
 
@@ -183,6 +186,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        logging.disable(logging.WARNING)  # what libraries complain about is said below, once and in our words
         findings = [*(look() for look in LOOKS), *settings_checks()]
         styles = {WELL: self.style.SUCCESS, WARNING: self.style.WARNING, BAD: self.style.ERROR}
         for finding in findings:

@@ -1,0 +1,134 @@
+"""The queue in front of a backend: bounded, fair by class, and never losing a place."""
+
+import asyncio
+
+import pytest
+
+from inference.admission import Admission, Priority, Ticket, admitted
+from inference.errors import QueueFull
+from inference.stopping import StopSignal
+
+
+async def turn(ticket: Ticket) -> list[tuple[int, int]]:
+    """Wait for the turn and return the places told on the way."""
+    return [place async for place in ticket.places(StopSignal())]
+
+
+async def test_a_free_slot_is_taken_without_waiting() -> None:
+    queue = Admission(slots=1, length=0)
+
+    async with admitted(queue, Priority.ANONYMOUS) as ticket:
+        assert await turn(ticket) == []
+        assert queue.running == 1
+    assert queue.idle
+
+
+async def test_a_full_queue_says_when_to_come_back() -> None:
+    queue = Admission(slots=1, length=1)
+    first, second = queue.ticket(Priority.ANONYMOUS), queue.ticket(Priority.ANONYMOUS)
+
+    with pytest.raises(QueueFull) as refused:
+        queue.ticket(Priority.ANONYMOUS)
+
+    assert refused.value.retry_after_s >= 1
+    assert (await turn(first)) == []
+    second.leave()
+    first.leave()
+    assert queue.idle
+
+
+async def test_paying_comes_before_signed_in_before_anonymous() -> None:
+    queue = Admission(slots=1, length=8)
+    served: list[str] = []
+    running = queue.ticket(Priority.ANONYMOUS)
+
+    async def wait(name: str, priority: Priority) -> None:
+        async with admitted(queue, priority) as ticket:
+            await turn(ticket)
+            served.append(name)
+
+    waiting = [
+        asyncio.create_task(wait("visitor", Priority.ANONYMOUS)),
+        asyncio.create_task(wait("alice", Priority.SIGNED_IN)),
+        asyncio.create_task(wait("carol", Priority.PAYING)),
+    ]
+    await asyncio.sleep(0)
+    running.leave()
+    await asyncio.gather(*waiting)
+
+    assert served == ["carol", "alice", "visitor"]
+    assert queue.idle
+
+
+async def test_who_waits_is_told_the_place_and_each_change_of_it() -> None:
+    queue = Admission(slots=1, length=8)
+    running, before, ours = (queue.ticket(Priority.ANONYMOUS) for _ in range(3))
+    places: list[int] = []
+
+    async def watch() -> None:
+        async for place, wait_s in ours.places(StopSignal()):
+            places.append(place)
+            assert wait_s >= 1
+
+    watching = asyncio.create_task(watch())
+    await asyncio.sleep(0.1)
+    before.leave()
+    await asyncio.sleep(0.7)
+    running.leave()
+    await watching
+
+    assert places == [2, 1]
+
+
+async def test_a_cancelled_waiter_gives_its_place_back() -> None:
+    queue = Admission(slots=1, length=1)
+    running = queue.ticket(Priority.ANONYMOUS)
+
+    async def wait() -> None:
+        async with admitted(queue, Priority.ANONYMOUS) as ticket:
+            await turn(ticket)
+
+    waiting = asyncio.create_task(wait())
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+    assert queue.waiting == 0
+    running.leave()
+    assert queue.idle
+
+
+async def test_a_stop_ends_the_wait_at_once() -> None:
+    queue = Admission(slots=1, length=1)
+    running, ours = queue.ticket(Priority.ANONYMOUS), queue.ticket(Priority.ANONYMOUS)
+    stop = StopSignal()
+
+    async def watch() -> None:
+        async for _place in ours.places(stop):
+            asyncio.get_running_loop().call_soon(stop.ask)
+
+    await asyncio.wait_for(watch(), 0.3)
+    ours.leave()
+    running.leave()
+
+    assert queue.idle
+
+
+async def test_slots_never_leak_in_a_thousand_random_departures() -> None:
+    import random
+
+    chance = random.Random(7)
+    queue = Admission(slots=3, length=1000)
+
+    async def visit() -> None:
+        async with admitted(queue, chance.choice(list(Priority))) as ticket:
+            await turn(ticket)
+            await asyncio.sleep(chance.random() / 500)
+
+    tasks = [asyncio.create_task(visit()) for _ in range(1000)]
+    for task in tasks:
+        if chance.random() < 0.3:
+            asyncio.get_running_loop().call_later(chance.random() / 5, task.cancel)
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+    assert queue.idle

@@ -1,0 +1,117 @@
+"""What every response carries, and what the application says about itself."""
+
+import json
+
+import pytest
+from django.test import AsyncClient, Client
+from django.urls import reverse
+
+from accounts.models import User
+from inference.models import Backend, Model
+
+PAGES = ["/", "/fr/", "/chat/", "/fr/chat/", "/knowledge/", "/fr/knowledge/", "/method/", "/imprint/", "/fr/imprint/"]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_public_page_is_served_without_database_and_without_cookie(client: Client, path: str) -> None:
+    response = client.get(path)
+
+    assert response.status_code == 200
+    assert not response.cookies
+    assert f'lang="{"fr" if path.startswith("/fr") else "en"}"' in response.content.decode()
+
+
+@pytest.mark.parametrize("path", [*PAGES, "/health", "/api/me", "/nowhere/", "/live/en/chat/"])
+def test_every_answer_is_strict_about_what_a_browser_may_do(client: Client, path: str) -> None:
+    headers = client.get(path).headers
+
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy and "frame-ancestors 'none'" in policy and "base-uri 'none'" in policy
+    assert "unsafe" not in policy and "data:" not in policy and "nonce" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "strict-origin"
+    assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
+    assert "camera=()" in headers["Permissions-Policy"]
+    assert len(headers["X-Request-Id"]) == 32
+
+
+def test_health_says_ok_and_nothing_else(client: Client) -> None:
+    response = client.get("/health")
+
+    assert response.json() == {"status": "ok"}
+    assert response.headers["Cache-Control"] == "no-store"
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_status_names_models_and_no_address_or_key(async_client: AsyncClient, settings) -> None:  # type: ignore[no-untyped-def]
+    settings.LLM_CPU = {**settings.LLM_CPU, "url": "http://127.0.0.1:5999", "key": "k-secret"}
+    from inference.registry import snapshot
+
+    snapshot.forget()
+    response = await async_client.get("/api/status")
+    snapshot.forget()
+
+    body = response.content.decode()
+    assert json.loads(body)["models"][0]["id"] == "wagmi-small"
+    assert "5999" not in body and "k-secret" not in body and "127.0.0.1" not in body
+
+
+def test_a_visitor_is_nobody_and_gets_no_cookie(client: Client) -> None:
+    response = client.get("/api/me")
+
+    assert response.json() == {"signed_in": False, "language": "en", "csrf_token": None}
+    assert not response.cookies
+
+
+@pytest.mark.parametrize(("path", "status"), [("/api/nothing", 404), ("/nowhere/", 404), ("/fr/nulle-part/", 404)])
+def test_an_unknown_address_is_said_in_the_askers_own_shape(client: Client, path: str, status: int) -> None:
+    response = client.get(path)
+
+    assert response.status_code == status
+    if path.startswith("/api"):
+        assert response.json()["error"]["code"] == "not_found"
+    else:
+        assert b"<html" in response.content
+
+
+def test_the_ai_notice_stands_before_the_question_and_is_tied_to_it(client: Client) -> None:
+    for path, words in (("/", "an AI"), ("/fr/", "une IA"), ("/chat/", "an AI"), ("/live/en/chat/", "an AI")):
+        html = client.get(path).content.decode()
+        textarea = html[html.index("<textarea") :].split(">")[0]
+        notice = textarea.split('aria-describedby="')[1].split('"')[0].split()[0]
+
+        assert html.index(f'id="{notice}"') < html.index("<textarea")
+        assert words in html[html.index(f'id="{notice}"') : html.index("<textarea")]
+
+
+def test_machine_files_are_made_from_the_documents(client: Client) -> None:
+    llms, ai = client.get("/llms.txt").content.decode(), client.get("/ai.txt").content.decode()
+
+    assert llms.startswith("# Wagmi") and "http://localhost:8000/knowledge/" in llms and "/fr/knowledge/" in llms
+    assert "Source: http://localhost:8000/knowledge/" in ai
+
+
+def test_the_admin_switches_a_model_and_shows_its_backend(client: Client, dana: User) -> None:
+    model = Model.objects.create(
+        public_id="m", name="n", tier="small", hardware="cpu", context_tokens=10, max_output_tokens=5
+    )
+    backend = Backend.objects.create(name="b", model=model, runtime="llamacpp", url="http://127.0.0.1:1")
+    client.force_login(dana)
+
+    data = {"action": "switch_off", "_selected_action": [str(backend.pk)]}
+    response = client.post(reverse("admin:inference_backend_changelist"), data, follow=True)
+
+    assert "1 row changed" in response.content.decode()
+    backend.refresh_from_db()
+    assert not backend.enabled
+    page = client.get(reverse("admin:inference_backend_change", args=[backend.pk])).content.decode()
+    assert 'name="url"' not in page and "http://127.0.0.1:1" in page
+    assert client.get(reverse("admin:inference_model_changelist")).status_code == 200
+
+
+def test_stored_text_is_nowhere_in_the_admin(client: Client, dana: User) -> None:
+    client.force_login(dana)
+    index = client.get("/admin/").content.decode().casefold()
+
+    assert "message" not in index.replace("messagelist", "") and "conversation" not in index

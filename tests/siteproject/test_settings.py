@@ -1,0 +1,81 @@
+"""Settings: declared once, documented once, and loud when they are weak."""
+
+import re
+
+import pytest
+from django.conf import settings
+from django.core.checks import run_checks
+
+from siteproject.stack.folder import ROOT
+
+SOURCE = (ROOT / "siteproject" / "settings.py").read_text()
+EXAMPLE = (ROOT / ".env.example").read_text().splitlines()
+DECLARED = dict(re.findall(r"^    ([A-Z][A-Z0-9_]+)=\((?:bool|str|int|float|list), (.*)\),$", SOURCE, re.MULTILINE))
+
+
+def ids() -> set[str]:
+    return {message.id for message in run_checks()}
+
+
+def test_every_declared_variable_is_in_the_example_with_its_default() -> None:
+    listed = dict(line.split("=", 1) for line in EXAMPLE if line and not line.startswith("#"))
+
+    assert listed.keys() == DECLARED.keys()
+    for name, default in DECLARED.items():
+        expected = default.strip('"[]').replace('"', "")
+        assert listed[name] == expected, name
+
+
+def test_every_variable_in_the_example_has_a_line_of_meaning_above() -> None:
+    for above, line in zip(EXAMPLE, EXAMPLE[1:], strict=False):
+        if line and not line.startswith("#"):
+            assert above.startswith("# ") or "=" in above, line
+
+
+def test_only_settings_and_the_stack_read_the_environment() -> None:
+    readers = {
+        path.relative_to(ROOT).as_posix()
+        for app in ("siteproject", "compliance", "accounts", "content", "billing", "inference", "chat")
+        for path in (ROOT / app).rglob("*.py")
+        if "os.environ" in path.read_text() and "stack" not in path.parts
+    }
+
+    assert readers <= {
+        "siteproject/asgi.py",
+        "siteproject/celery.py",
+        "siteproject/serve.py",
+        "siteproject/worker.py",
+        "siteproject/settings.py",
+    }
+
+
+def test_a_sound_configuration_raises_no_error() -> None:
+    assert not [message for message in run_checks() if message.is_serious()]
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"SEAL_KEY": ""}, "siteproject.E001"),
+        ({"SEAL_KEY": "short"}, "siteproject.E002"),
+        ({"SEAL_KEY": "x" * 50, "PRIVACY_PEPPER": "x" * 50}, "siteproject.W003"),
+        ({"SITE_URL": "ftp://example.org"}, "siteproject.E004"),
+        ({"SITE_URL": "http://example.org"}, "siteproject.E005"),
+        ({"LLM_CPU": {**settings.LLM_CPU, "url": "file:///etc/passwd"}}, "siteproject.E006"),
+        ({"LLM_CPU": {**settings.LLM_CPU, "url": "http://user:pw@127.0.0.1"}}, "siteproject.E006"),
+        ({"LLM_CPU": {**settings.LLM_CPU, "runtime": "abacus"}}, "siteproject.E007"),
+        ({"CHAT_RATE_LIMIT": "often"}, "siteproject.E008"),
+        ({"LLM_CPU": {**settings.LLM_CPU, "max_output_tokens": 9999}}, "siteproject.E009"),
+    ],
+)
+def test_a_weak_setting_is_named_by_a_check(settings, changes: dict[str, object], expected: str) -> None:  # type: ignore[no-untyped-def]
+    for name, value in changes.items():
+        setattr(settings, name, value)
+
+    assert expected in ids()
+
+
+def test_checks_never_print_a_value(settings) -> None:  # type: ignore[no-untyped-def]
+    settings.SEAL_KEY = "hunter2"
+
+    assert not [message for message in run_checks() if "hunter2" in str(message)]
