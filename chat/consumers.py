@@ -11,6 +11,7 @@ import msgspec
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.conf import settings
 from django.utils import translation
+from django.utils.translation import gettext as _
 
 from chat import doors, running
 from chat.asks import Ask, Resume, Stop, parse
@@ -68,7 +69,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
             try:
                 data = text_data.encode() if text_data is not None else bytes_data or b""
             except UnicodeEncodeError as error:
-                raise AskRefused("", "This is not valid JSON in UTF-8.") from error
+                raise AskRefused("", _("This is not valid JSON in UTF-8.")) from error
             message = parse(data)
             ask_id = message.id
             match message:
@@ -84,7 +85,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
 
     async def _ask(self, ask: Ask) -> None:
         if ask.secret is None:
-            raise AskRefused("secret", "secret")
+            raise AskRefused("secret", _("The secret must be 32 random bytes in base64url."))
         if len(self.follows) >= MAX_FOLLOWED:
             raise TooManyOpen
         user = self.scope.get("user")

@@ -2,7 +2,7 @@
 
 import re
 
-from chat.retrieval import fold
+from chat.words import fold
 
 _PEOPLE = {
     "en": r"(?:you|someone|somebody|anyone|anybody|a (?:real )?(?:human|person)|(?:real )?humans?|real people|people|"

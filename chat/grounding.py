@@ -10,8 +10,9 @@ from pathlib import Path
 
 from chat.contact import is_contact
 from chat.quotes import quote
-from chat.retrieval import Index, Scored, wants_figure, weighted_terms
+from chat.retrieval import Index, Scored, weighted_terms
 from chat.verified import nearest_pair
+from chat.words import wants_figure
 from content.errors import ContentError
 from content.passages import ApprovedPair, Passage, approved_pairs, content_digest, passages, synonyms
 

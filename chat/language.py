@@ -2,7 +2,7 @@
 
 import re
 
-from chat.retrieval import word_set
+from chat.words import word_set
 
 _SMALL_WORDS = {
     "en": word_set(

@@ -4,7 +4,7 @@ import re
 from decimal import Decimal
 from itertools import pairwise
 
-from chat.retrieval import fold, stem
+from chat.words import fold, stem
 
 
 def _numbered(words: str, first: int = 1, step: int = 1) -> dict[str, int]:

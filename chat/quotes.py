@@ -4,8 +4,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chat.retrieval import SYNONYM_WEIGHT, Index, terms
+from chat.retrieval import SYNONYM_WEIGHT, Index
 from chat.sentences import sentences
+from chat.words import terms
 
 # How far a long sentence is discounted (b of BM25) and how soon a repeated word stops counting (k1).
 _LENGTH_WEIGHT = 0.3

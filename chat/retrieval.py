@@ -1,24 +1,19 @@
-"""Ranks passages for a question with BM25: the only file that knows rank_bm25, numpy and the stemmer."""
+"""Ranks passages for a question with BM25: the only file that knows rank_bm25 and numpy."""
 
 import itertools
-import re
-import threading
-import unicodedata
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-import snowballstemmer
 from rank_bm25 import BM25Okapi
 
 from chat.sentences import sentences
+from chat.words import fold, kind_of_question, stem, terms, wording
 from content.passages import ApprovedPair, Passage
 
 # A question may be 16 KiB; the words beyond these add time, not meaning.
 MAX_TERMS = 64
-MAX_WORD_LETTERS = 40
 
 # A word of fewer letters has no family: "import" must not stand for "impossible".
 MIN_FAMILY_LETTERS = 6
@@ -32,63 +27,6 @@ JOINT_CANDIDATES = 20
 SYNONYM_WEIGHT = 0.5
 
 
-def word_set(text: str) -> frozenset[str]:
-    """Return the words of a list written as running text."""
-    return frozenset(text.split())
-
-
-_STEMMERS = {"en": "english", "fr": "french"}
-_STOP_WORDS = {
-    "en": word_set(
-        """a about after all also am an and any anyone anything actually are as at be because been before being but
-        by can could d did do does doing done don down during each for from get gets give go going got
-        had has have having he her here him his how i if in into is isn it its just let ll look m many
-        may me mean means might more most much must my need no not now of off on once one only or other
-        our out over own please re s same shall she say says set should so some somebody someone
-        something such t tell than that the their them then there these they thing this those through to
-        too under until up us use very ve want was way we were what when where which while who whose why
-        will with would yes you your yours yourself"""
-    ),
-    "fr": word_set(
-        """a ai aie ainsi alors apres as au aucun aucune aussi autre autres aux avant avec avez avoir avons bien c
-        ca car ce ceci cela celle celui ces cet cette chaque chez chose ci comme comment d dans de depuis
-        des deux dire dis dit dites doit dois donc dont du elle elles en encore entre es est et etait
-        etes etre eu eux fait faire fais faites faut ici il ils j je l la le les leur leurs lors lui m ma
-        mais me meme mes moi moins mon n ne ni nos notre nous on ont ou par parce pas peu peut plait
-        possible peux plus plutot pour pourquoi pourrais pouvez puis puisque qu quand que quel quelle
-        quelles quelqu quelque quelques quels qui quoi s sa sans se sera ses si soi soit son sont sous
-        suis sur t ta te tes toi ton tous tout toute toutes tres tu un une va vais vas vers veut veux
-        signifie voici voila voir vos votre vous vont voulez y"""
-    ),
-}
-
-# Words that ask rather than name: kept, "long" would find passages about length for every "how long".
-_ASKING = {
-    "en": re.compile(r"\bhow (?:long|many|much|often|far|big|large|fast|old)\b|\bwhat (?:kind|sort) of\b"),
-    "fr": re.compile(
-        r"\bcombien(?: de temps)?\b|\by[ -]a[ -]t[ -]il\b|\b(?:qu['’])?est[ -]ce qu[ei'’]|\bquelle sorte de\b"
-    ),
-}
-
-# What sets a question apart from another about the same thing. "What" and "which" set nothing apart.
-_KINDS = {
-    "en": re.compile(
-        r"\bhow (?:long|many|much|often|far|big|large|fast|old)\b|(?:^|[.?!,] )(?:how|why|whom?|whose|where|when)\b"
-    ),
-    "fr": re.compile(r"\bcombien(?: de temps)?\b|(?:^|[.?!,] )(?:pourquoi|comment|quand|ou-ca|(?:a )?qui)\b"),
-}
-
-_FIGURE_WORDS = {
-    "en": re.compile(
-        r"\bhow (?:long|many|much|often|far|big|large|fast|old)\b|\b(?:number|percentage|size|limit|when)\b"
-    ),
-    "fr": re.compile(r"\bcombien\b|\bquelle (?:longueur|taille|duree|limite|part)\b|\b(?:nombre|pourcentage|quand)\b"),
-}
-
-# The stemmer keeps the word it works on in itself, so two threads must not share it without this.
-_stemming = threading.Lock()
-
-
 @dataclass(frozen=True, slots=True)
 class Scored:
     """A passage for one question. ``score`` is BM25: no unit, comparable within one call only."""
@@ -97,52 +35,6 @@ class Scored:
     score: float
     coverage: float  # 0 to 1: how much of the question's weight the passage has
     strength: float  # 0 to 1: the score as a share of what the question's words could reach
-
-
-def fold(text: str) -> str:
-    """Return ``text`` in lower case without accents, ligatures taken apart."""
-    plain = unicodedata.normalize("NFKD", text.casefold().replace("œ", "oe").replace("æ", "ae"))
-    return "".join(letter for letter in plain if not unicodedata.combining(letter))
-
-
-def wording(text: str) -> str:
-    """Return all the words of ``text``, folded, without its punctuation: equal for one question typed two ways."""
-    return " ".join(re.findall(r"[^\W_]+", fold(text)))
-
-
-@lru_cache(maxsize=50_000)
-def stem(word: str, language: str) -> str:
-    """Return the stem of a folded ``word``; the word itself in a language without a stemmer."""
-    if language not in _STEMMERS:
-        return word
-    with _stemming:
-        return str(_stemmer(language).stemWord(word))
-
-
-@lru_cache(maxsize=8)
-def _stemmer(language: str):  # type: ignore[no-untyped-def]  # the library has no types
-    return snowballstemmer.stemmer(_STEMMERS[language])
-
-
-def terms(text: str, language: str) -> list[str]:
-    """Return the stems of the words of ``text`` that carry meaning, with repetitions."""
-    stop = _STOP_WORDS.get(language, frozenset())
-    folded = _ASKING[language].sub(" ", fold(text)) if language in _ASKING else fold(text)
-    found = re.findall(r"[^\W_]+", folded)
-    return [stem(word, language) for word in found if word not in stop and len(word) <= MAX_WORD_LETTERS]
-
-
-def kind_of_question(question: str, language: str) -> str:
-    """Return what is asked for ("how many", "why"), as the question says it; empty where nothing sets it apart."""
-    # "où" must be told from "ou" before the accent goes.
-    text = fold(question.replace("où", "ou-ca").replace("Où", "ou-ca"))
-    found = _KINDS[language].search(text) if language in _KINDS else None
-    return found[0] if found else ""
-
-
-def wants_figure(question: str, language: str) -> bool:
-    """Return whether the question asks for an amount, a size or a time."""
-    return language in _FIGURE_WORDS and bool(_FIGURE_WORDS[language].search(fold(question)))
 
 
 @dataclass(frozen=True, slots=True)

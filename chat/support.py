@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from chat.language import language_of
 from chat.numbers import date_spans, is_number_word, numbers
-from chat.retrieval import fold, terms
+from chat.words import fold, terms
 
 # Measured on a 135M model: of the answers that keep both bounds none was wrong.
 MIN_SHARE_OF_WORDS = 0.85

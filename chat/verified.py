@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from chat.retrieval import SYNONYM_WEIGHT, Index, kind_of_question, terms, wording
+from chat.retrieval import SYNONYM_WEIGHT, Index
+from chat.words import kind_of_question, terms, wording
 from content.passages import ApprovedPair
 
 # What is left of the score where the question is of a kind that no phrasing of the pair has.

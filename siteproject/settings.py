@@ -4,6 +4,7 @@ Every variable is declared in ``env`` below with its type and default, and expla
 ``.env.example``; a test compares the two. Nothing else reads ``os.environ``.
 """
 
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -118,6 +119,10 @@ INSTALLED_APPS = [
     "inference",
     "chat",
 ]
+
+if DEBUG and find_spec("daphne"):
+    # `manage.py runserver` speaks websockets through daphne, for developers; uvicorn serves everywhere else.
+    INSTALLED_APPS.insert(0, "daphne")
 
 MIDDLEWARE = [
     "siteproject.middleware.RequestIdMiddleware",

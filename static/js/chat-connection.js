@@ -1,0 +1,236 @@
+// The way to the server: a websocket that opens when somebody is about to ask, mends itself, and gives way to
+// server-sent events where it cannot open at all. It follows one answer at a time.
+
+import { eventsOf } from "./event-stream.js";
+
+const OPEN_LIMIT_MS = 4_000;
+const MEND_AFTER_MS = [200, 1_000, 3_000];
+
+/** Return a new UUID, version 4. `crypto.randomUUID` is missing outside secure contexts, this is not. */
+export function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  bytes[6] = (bytes[6] & 0x0f) | 0x40;
+  bytes[8] = (bytes[8] & 0x3f) | 0x80;
+  const hex = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join("-");
+}
+
+/** Return 32 random bytes in base64url: who knows them may come back to the answer. */
+export function newSecret() {
+  const bytes = crypto.getRandomValues(new Uint8Array(32));
+  return btoa(String.fromCharCode(...bytes)).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+}
+
+/** Return the addresses of both doors on `host` ("" for the host of the page). */
+export function doorsOf(host, page) {
+  const base = new URL(host || page, page);
+  const socket = new URL("/ws/chat/", base);
+  socket.protocol = base.protocol === "https:" ? "wss:" : "ws:";
+  return { socket: socket.href, stream: new URL("/api/chat", base).href };
+}
+
+export class ChatConnection {
+  #doors;
+  #onEvent;
+  #socket = null;
+  #stream = null;
+  #following = null;
+  #outbox = [];
+  #mended = 0;
+  #mendTimer = null;
+
+  /** `onEvent` gets every event of the server, and errors of our own with the code of what happened here. */
+  constructor({ doors, onEvent }) {
+    this.#doors = doors;
+    this.#onEvent = onEvent;
+  }
+
+  /** Open the socket ahead of a question. */
+  open() {
+    if (this.#socket === null && this.#stream === null) {
+      this.#connect();
+    }
+  }
+
+  ask(ask) {
+    this.#following = { ask, seq: -1, heard: false };
+    this.#mended = 0;
+    this.#send({ type: "ask", ...ask });
+  }
+
+  /** Come back to an answer of which everything up to `afterSeq` was seen. */
+  resume(ask, afterSeq) {
+    this.#following = { ask, seq: afterSeq, heard: true };
+    this.#mended = 0;
+    this.#send({ type: "resume", id: ask.id, secret: ask.secret, after_seq: afterSeq });
+  }
+
+  /** End the answer. Returns whether the server will still say how it ended. */
+  stop() {
+    if (this.#following === null) {
+      return false;
+    }
+    const { id, secret } = this.#following.ask;
+    if (this.#socket?.readyState === WebSocket.OPEN) {
+      this.#socket.send(JSON.stringify({ type: "stop", id, secret }));
+      return true;
+    }
+    // A stream that is closed is cancelled by the server; a socket that never opened has asked nothing.
+    this.#following = null;
+    this.#outbox = [];
+    clearTimeout(this.#mendTimer);
+    this.#stream?.abort();
+    this.#stream = null;
+    return false;
+  }
+
+  /** Mend at once what a sleeping phone or a lost network has cut. */
+  wake() {
+    if (this.#following !== null && this.#stream === null && this.#socket?.readyState !== WebSocket.OPEN) {
+      clearTimeout(this.#mendTimer);
+      this.#continue();
+    }
+  }
+
+  #send(message) {
+    if (this.#socket?.readyState === WebSocket.OPEN) {
+      this.#socket.send(JSON.stringify(message));
+      return;
+    }
+    this.#outbox = [message];
+    this.open();
+  }
+
+  #connect() {
+    let opened = false;
+    let socket;
+    try {
+      socket = new WebSocket(this.#doors.socket);
+    } catch {
+      this.#giveWay();
+      return;
+    }
+    this.#socket = socket;
+    const limit = setTimeout(() => socket.close(), OPEN_LIMIT_MS);
+    socket.addEventListener("open", () => {
+      opened = true;
+      clearTimeout(limit);
+      const waiting = this.#outbox;
+      this.#outbox = [];
+      waiting.forEach((message) => socket.send(JSON.stringify(message)));
+    });
+    socket.addEventListener("message", (message) => this.#hear(JSON.parse(message.data)));
+    socket.addEventListener("close", () => {
+      clearTimeout(limit);
+      if (this.#socket !== socket) {
+        return;
+      }
+      this.#socket = null;
+      if (this.#following === null) {
+        return;
+      }
+      if (!opened && this.#mended === 0) {
+        this.#giveWay();
+      } else {
+        this.#mend();
+      }
+    });
+  }
+
+  #mend() {
+    if (this.#mended >= MEND_AFTER_MS.length) {
+      this.#giveWay();
+      return;
+    }
+    this.#mendTimer = setTimeout(() => this.#continue(), MEND_AFTER_MS[this.#mended]);
+    this.#mended += 1;
+  }
+
+  #continue() {
+    if (this.#following === null) {
+      return;
+    }
+    const { ask, seq, heard } = this.#following;
+    // An ask that nobody answered may never have arrived; the same ask twice counts once.
+    this.#send(heard ? { type: "resume", id: ask.id, secret: ask.secret, after_seq: seq } : { type: "ask", ...ask });
+  }
+
+  /** No socket: ask over HTTP. That door begins answers and cannot come back to one. */
+  #giveWay() {
+    this.#outbox = [];
+    if (this.#following === null) {
+      return;
+    }
+    const { ask, heard } = this.#following;
+    if (heard) {
+      this.#endedWithout(ask.id, "connection_lost");
+    } else {
+      this.#readStream(ask);
+    }
+  }
+
+  async #readStream(ask) {
+    const controller = new AbortController();
+    this.#stream = controller;
+    try {
+      const response = await fetch(this.#doors.stream, {
+        method: "POST",
+        headers: { "content-type": "application/json", accept: "text/event-stream" },
+        credentials: "same-origin",
+        body: JSON.stringify(ask),
+        signal: controller.signal,
+      });
+      if (response.ok) {
+        for await (const event of eventsOf(response.body)) {
+          this.#hear(event);
+        }
+      } else {
+        this.#hear(await errorOf(response, ask.id));
+      }
+      this.#endedWithout(ask.id, "connection_lost");
+    } catch {
+      if (!controller.signal.aborted) {
+        this.#endedWithout(ask.id, this.#following?.heard ? "connection_lost" : "unreachable");
+      }
+    } finally {
+      if (this.#stream === controller) {
+        this.#stream = null;
+      }
+    }
+  }
+
+  /** Close an answer that the line left open, so that no answer stays without an end. */
+  #endedWithout(id, code) {
+    if (this.#following?.ask.id === id) {
+      this.#hear({ type: "error", id, code });
+    }
+  }
+
+  #hear(event) {
+    const following = this.#following;
+    // An error without an id is about the message just sent, which is the ask we follow.
+    if (following !== null && (event.id === following.ask.id || (event.type === "error" && !event.id))) {
+      event.id = following.ask.id;
+      following.heard = true;
+      if (event.type === "delta") {
+        following.seq = Math.max(following.seq, event.seq);
+      } else if (event.type === "done" || event.type === "error") {
+        this.#following = null;
+      }
+    }
+    this.#onEvent(event);
+  }
+}
+
+async function errorOf(response, id) {
+  const body = await response.json().catch(() => null);
+  const error = body?.error ?? body ?? {};
+  return {
+    type: "error",
+    id,
+    code: error.code ?? "unknown",
+    message: error.message,
+    retry_after_s: error.retry_after_s ?? (Number(response.headers.get("retry-after")) || null),
+    request_id: error.request_id ?? response.headers.get("x-request-id"),
+  };
+}

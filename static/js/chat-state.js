@@ -1,0 +1,156 @@
+// What an answer is, as plain data, and how events change it. Nothing here touches the page or the network.
+
+export const MAX_TURNS_SENT = 20;
+export const MAX_BYTES_SENT = 200 * 1024;
+
+/** Return an answer of which nothing is known yet. */
+export function newAnswer() {
+  return {
+    phase: "asking", // asking, queued, grounding, loading, generating, done, error
+    tier: null,
+    model: null,
+    hardware: null,
+    place: null,
+    waitS: null,
+    sources: [],
+    text: "",
+    seq: -1,
+    finish: null,
+    rung: null,
+    receipt: null,
+    seal: null,
+    tree: null,
+    notice: null,
+    error: null,
+  };
+}
+
+/** Return `answer` after `event`. Events that came before (a resumed stream repeats them) change nothing. */
+export function reduce(answer, event) {
+  if (isEnded(answer)) {
+    return answer;
+  }
+  switch (event.type) {
+    case "status":
+      return {
+        ...answer,
+        phase: event.stage,
+        tier: event.tier ?? null,
+        model: event.model ?? null,
+        hardware: event.hardware ?? null,
+        place: event.place ?? null,
+        waitS: event.wait_s ?? null,
+      };
+    case "sources":
+      return { ...answer, sources: event.sources };
+    case "delta":
+      return event.seq <= answer.seq ? answer : { ...answer, seq: event.seq, text: answer.text + event.text };
+    case "done":
+      return {
+        ...answer,
+        phase: "done",
+        finish: event.finish_reason,
+        rung: event.rung,
+        receipt: event.receipt,
+        seal: event.seal,
+        tree: event.tree,
+        notice: event.notice ?? null,
+      };
+    case "error":
+      return {
+        ...answer,
+        phase: "error",
+        error: {
+          code: event.code,
+          message: event.message ?? "",
+          retryAfterS: event.retry_after_s ?? null,
+          requestId: event.request_id ?? null,
+        },
+      };
+    default:
+      return answer;
+  }
+}
+
+export function isEnded(answer) {
+  return answer.phase === "done" || answer.phase === "error";
+}
+
+/** Return how the lamp of `answer` stands. It is lit only for a model, live only while one loads or writes. */
+export function lampOf(answer) {
+  const flame = (tier) => (tier === "large" ? "large" : "small");
+  switch (answer.phase) {
+    case "loading":
+      return { state: "waking", live: true };
+    case "generating":
+      return { state: flame(answer.tier), live: true };
+    case "done":
+      return { state: isFromModel(answer) ? flame(answer.rung) : "unlit", live: false };
+    case "error":
+      return { state: "out", live: false };
+    default:
+      return { state: "unlit", live: false };
+  }
+}
+
+/** Return the rung an answer stands on as far as known: the quote is there before anything is written. */
+export function rungOf(answer) {
+  if (answer.rung) {
+    return answer.rung;
+  }
+  if (answer.phase === "generating") {
+    return answer.tier;
+  }
+  return answer.sources.length > 0 && answer.sources[0].quote ? "quoted" : null;
+}
+
+export function isFromModel(answer) {
+  return answer.rung === "small" || answer.rung === "large";
+}
+
+export function isSetBack(answer) {
+  return answer.receipt?.check === "not_supported";
+}
+
+/** Return the passage's own words, "" where the answer itself is what was prepared. */
+export function quoteOf(answer) {
+  return answer.sources[0]?.quote ?? "";
+}
+
+/** Return whether the text only repeats the quote above it, as a quoted answer does. */
+export function repeatsQuote(answer) {
+  const quote = quoteOf(answer);
+  return quote !== "" && (answer.rung === "quoted" || answer.text.trim() === quote.trim());
+}
+
+/** Return the whole answer as one plain text, to copy or to be read aloud: what stands first comes first. */
+export function plainText(answer) {
+  const quote = quoteOf(answer);
+  const parts = quote === "" ? [] : [quote];
+  if (!repeatsQuote(answer) && !isSetBack(answer) && answer.text !== "") {
+    parts.push(answer.text.trim());
+  }
+  return parts.join("\n\n");
+}
+
+/** Return the messages to send with `question`: whole earlier turns, newest kept, each answer with its seal. */
+export function messagesFor(turns, question) {
+  const pairs = turns.filter((turn) => turn.answer.phase === "done" && turn.answer.seal && turn.answer.text !== "");
+  const messages = [];
+  let bytes = sizeOf(question);
+  for (const turn of pairs.slice(-MAX_TURNS_SENT).reverse()) {
+    bytes += sizeOf(turn.question) + sizeOf(turn.answer.text);
+    if (bytes > MAX_BYTES_SENT) {
+      break;
+    }
+    messages.unshift(
+      { role: "user", content: turn.question },
+      { role: "assistant", content: turn.answer.text, seal: turn.answer.seal },
+    );
+  }
+  return [...messages, { role: "user", content: question }];
+}
+
+export function sizeOf(text) {
+  return new TextEncoder().encode(text).length;
+}

@@ -1,0 +1,50 @@
+// What outlives a reload, in this tab only: the conversation, the answer on its way, the draft.
+
+const CONVERSATION = "conversation";
+const DRAFT = "draft";
+
+function store() {
+  try {
+    return window.sessionStorage;
+  } catch {
+    return null; // refused by the browser's settings: the page works, a reload begins anew
+  }
+}
+
+/** Return the turns kept, [] for none. A turn is {question, ask, answer}. */
+export function loadTurns() {
+  try {
+    const turns = JSON.parse(store()?.getItem(CONVERSATION) ?? "[]");
+    return Array.isArray(turns) ? turns : [];
+  } catch {
+    return [];
+  }
+}
+
+export function saveTurns(turns) {
+  try {
+    if (turns.length === 0) {
+      store()?.removeItem(CONVERSATION);
+    } else {
+      store()?.setItem(CONVERSATION, JSON.stringify(turns));
+    }
+  } catch {
+    // Full: what is on the page stays there, a reload loses it.
+  }
+}
+
+export function loadDraft() {
+  return store()?.getItem(DRAFT) ?? "";
+}
+
+export function saveDraft(text) {
+  try {
+    if (text === "") {
+      store()?.removeItem(DRAFT);
+    } else {
+      store()?.setItem(DRAFT, text);
+    }
+  } catch {
+    // As above.
+  }
+}

@@ -1,0 +1,153 @@
+"""What our pages say about a question, on passages of our own making and on the committed question set."""
+
+import json
+import threading
+from hashlib import sha256
+
+import pytest
+
+from bench import answers as bench
+from chat import grounding
+from chat.grounding import ground, index_for, thresholds
+from chat.retrieval import MAX_TERMS, Index, weighted_terms
+from chat.words import terms
+from content.passages import Passage, content_digest, languages
+
+TEXTS = {
+    "stop": "A click on stop ends the answer. The model is freed within one second.",
+    "queue": "Askers wait in a queue when the model is busy. The place in the queue is shown.",
+    "cookies": "The public pages set no cookie. A session cookie serves the staff alone.",
+    "licence": "The code is under the Apache licence. Anyone may copy it.",
+    "energy": "The energy of an answer is estimated from processor seconds.",
+    "languages": "The pages are written in English and French. German is planned for nobody.",
+}
+
+
+@pytest.fixture(scope="module")
+def index() -> Index:
+    passages = [
+        Passage(f"{slug}#text", slug, "en", slug.title(), "In short", f"/knowledge/{slug}/#text", text)
+        for slug, text in TEXTS.items()
+    ]
+    return Index(passages, language="en", synonyms=[["erase", "delete"], ["end", "halt"]])
+
+
+def test_the_best_passage_comes_first_with_its_words_as_they_stand(index: Index) -> None:
+    got = ground("Which licence is the code under?", language="en", index=index)
+
+    assert got.answerable
+    assert [source.n for source in got.sources] == list(range(1, len(got.sources) + 1))
+    assert got.sources[0].passage.document == "licence"
+    assert got.sources[0].best_sentence == "The code is under the Apache licence."
+    assert got.sources[0].quote == TEXTS["licence"]
+
+
+@pytest.mark.parametrize(
+    "question", ["How tall is the Eiffel tower?", "Hello, thanks!", "", "???", "the of and", "日本語"]
+)
+def test_a_question_our_pages_do_not_speak_of_has_no_sources(index: Index, question: str) -> None:
+    got = ground(question, language="en", index=index)
+
+    assert not got.answerable
+    assert (got.sources, got.verified) == ((), None)
+
+
+def test_a_short_question_borrows_the_words_of_the_one_before(index: Index) -> None:
+    alone = ground("And when is it freed?", language="en", index=index)
+    after = ground("And the place?", previous="Is there a queue for the model?", language="en", index=index)
+
+    assert weighted_terms("And the place?", "Is there a queue?", index) == {"place": 1.0, "queue": 0.5}
+    assert alone.sources[0].passage.document == "stop"
+    assert after.sources[0].passage.document == "queue"
+
+
+def test_a_question_of_three_known_words_borrows_nothing(index: Index) -> None:
+    assert "queue" not in weighted_terms("session cookie pages", "Is there a queue?", index)
+
+
+def test_contact_is_told_whatever_the_passages_say(index: Index) -> None:
+    assert ground("How can I contact you?", language="en", index=index).contact
+    assert not ground("Which licence?", language="en", index=index).contact
+
+
+def test_an_index_without_passages_answers_nothing() -> None:
+    got = ground("Which licence?", language="en", index=Index([], language="en"))
+
+    assert (got.answerable, got.sources, got.score) == (False, (), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "language", "expected"),
+    [
+        ("The deleted chats", "en", ["delet", "chat"]),
+        ("Les données effacées", "fr", terms("les donnees effacees", "fr")),
+        ("L'œuvre d'aujourd'hui", "fr", terms("l’oeuvre d’aujourd’hui", "fr")),
+        ("How long is it?", "en", []),
+        ("x" * 41, "en", []),
+    ],
+)
+def test_words_are_compared_without_endings_accents_and_small_words(
+    text: str, language: str, expected: list[str]
+) -> None:
+    assert terms(text, language) == expected
+
+
+def test_a_relative_of_a_word_is_found_where_the_word_itself_is_unknown(index: Index) -> None:
+    assert "licenc" in index.alike("licencing") or index.knows("licencing")
+    assert not index.knows("elephant")
+
+
+def test_a_very_long_question_is_answered_in_time(index: Index) -> None:
+    question = " ".join(f"word{number}" for number in range(MAX_TERMS * 20)) + " licence"
+
+    got = ground(question, language="en", index=index)
+
+    assert not got.answerable
+
+
+def test_many_threads_share_one_index() -> None:
+    seen: list[Index] = []
+    threads = [threading.Thread(target=lambda: seen.append(index_for("en"))) for _ in range(8)]
+
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert len(seen) == 8
+    assert len({id(one) for one in seen}) == 1
+
+
+def test_a_fresh_index_takes_over_when_the_content_changed(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = index_for("fr")
+    monkeypatch.setattr(grounding, "RECHECK_S", 0.0)
+
+    assert index_for("fr") is before
+    monkeypatch.setattr(grounding, "content_digest", lambda: content_digest() + "changed")
+    assert index_for("fr") is not before
+
+
+@pytest.mark.parametrize("language", languages())
+def test_the_thresholds_belong_to_the_committed_question_set(language: str) -> None:
+    figures = json.loads(grounding.CALIBRATION.read_text(encoding="utf-8"))[language]
+    questions = (bench.QUESTIONS / f"{language}.yaml").read_bytes()
+
+    assert figures["set_sha256"] == sha256(questions).hexdigest(), "run python -m bench.answers --calibrate"
+    assert 0 < thresholds(language).answerable < thresholds(language).verified_score <= 1
+
+
+# What the reported half must hold; the goals stand in the bench, these are the floor under what was reached.
+FLOOR = {
+    "right passage in three": 0.9,
+    "right fact shown": 0.85,
+    "does not know, rightly": 0.85,
+}
+
+
+@pytest.mark.parametrize("language", languages())
+def test_the_reported_half_of_the_questions_stays_answered(language: str) -> None:
+    figures = {figure.name: figure for figure in bench.measure(language, half="odd").figures}
+
+    assert figures["wrong approved answer"].hits == 0
+    assert figures["does not know, wrongly"].share <= 0.1
+    assert {name: figures[name].share for name, least in FLOOR.items() if figures[name].share < least} == {}

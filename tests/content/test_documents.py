@@ -1,0 +1,90 @@
+"""A document is read as its author meant it, or refused with the line to look at."""
+
+from pathlib import Path
+
+import pytest
+
+from content.documents import read_document
+from content.errors import ContentError
+
+SOUND = """---
+title: Cookies
+description: What the site keeps in your browser.
+status: published
+updated: 2026-11-21
+topics: [privacy]
+ai_assisted: true
+reviewed_by: null
+questions:
+  - ask: ["Do you use cookies?", "Any cookies here?"]
+    answer: The public pages set no cookie.
+    section: no-cookie-at-all
+---
+## No cookie at all
+
+The public pages set **no** cookie. A [link](https://example.org) and `code`
+stay readable.
+
+## Été à l'école
+
+Second passage.
+"""
+
+
+def write(tmp_path: Path, text: str) -> Path:
+    path = tmp_path / "content" / "knowledge" / "cookies" / "en.md"
+    path.parent.mkdir(parents=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def read(tmp_path: Path, text: str):
+    return read_document(write(tmp_path, text), kind="knowledge", root=tmp_path / "content")
+
+
+def test_a_sound_document_keeps_its_words_and_loses_its_markup(tmp_path: Path) -> None:
+    document = read(tmp_path, SOUND)
+
+    assert (document.slug, document.language, document.published) == ("cookies", "en", True)
+    assert [section.slug for section in document.sections] == ["no-cookie-at-all", "ete-a-lecole"]
+    assert document.sections[0].text == "The public pages set no cookie. A link and code stay readable."
+    assert document.sections[1].line == 19
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        ("title: Cookies", f"title: {'x' * 71}", "2: title: expected `str` of length <= 70"),
+        ("title: Cookies\n", "", "2: object missing required field `title`"),
+        ("status: published", "status: public", "4: status: invalid enum value 'public'"),
+        ("updated: 2026-11-21", "updated: soon", "5: updated: invalid RFC3339"),
+        ("topics: [privacy]", "topics: []", "6: topics: expected `array` of length >= 1"),
+        ("topics: [privacy]", "topics: [Privacy!]", "6: topics[0]: expected `str` matching regex"),
+        ("ai_assisted: true", "ai_assisted: perhaps", "7: ai_assisted: expected `bool`, got `str`"),
+        ("reviewed_by: null", "reviewed: null", "8: reviewed: object contains unknown field `reviewed`"),
+        ("reviewed_by: null", "title: Again", "8: title: given twice"),
+        ("    answer: The public pages set no cookie.", "    answer: 7", "11: questions[0].answer: expected `str`"),
+        ("section: no-cookie-at-all", "section: nowhere", "12: questions[0].section: no section nowhere"),
+        ("topics: [privacy]", "topics: [privacy", "7: expected ',' or ']'"),
+        ("---\ntitle", "title", "1: expected front matter"),
+        ("## No cookie at all", "No heading", "14: expected the text to begin with a heading"),
+        ("## Été à l'école", "### Deeper", "19: expected ## headings only, found ###"),
+        ("## Été à l'école", "## No cookie at all", "19: two sections are named no-cookie-at-all"),
+        ("\nSecond passage.\n", "", '19: the section "Été à l\'école" needs'),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, old: str, new: str, expected: str) -> None:
+    assert old in SOUND
+
+    with pytest.raises(ContentError) as caught:
+        read(tmp_path, SOUND.replace(old, new, 1))
+
+    assert str(caught.value).startswith(f"content/knowledge/cookies/en.md:{expected}")
+
+
+def test_a_file_that_is_not_utf8_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "")
+    path.write_bytes(SOUND.encode("utf-16"))
+
+    with pytest.raises(ContentError, match="not UTF-8"):
+        read_document(path, kind="knowledge", root=tmp_path / "content")
