@@ -38,7 +38,7 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     USERNAME_FIELD = "email"
     EMAIL_FIELD = "email"
-    REQUIRED_FIELDS = []  # type: ignore[misc]  # Django's own spelling of it
+    REQUIRED_FIELDS = []
 
     class Meta:
         verbose_name = _("user")

@@ -50,7 +50,11 @@ async def chat(request: HttpRequest) -> HttpResponseBase:
         with translation.override(ask.language if ask else settings.LANGUAGE_CODE):
             return _refusal(ask.id if ask else None, error, request_id)
     reader = _Reader(followed)
-    first = await reader.first_events()
+    try:
+        first = await reader.first_events()
+    except asyncio.CancelledError:
+        reader.leave()  # gone before the first event
+        raise
     if first[-1]["type"] == "error":
         reader.leave()
         return _json_error(first[-1])
@@ -61,16 +65,19 @@ async def chat(request: HttpRequest) -> HttpResponseBase:
 
 
 class _Reader:
-    """Reads one reply ahead of the response, so that an early failure can still choose the HTTP status."""
+    """Reads one reply ahead of the response, so that an early failure can still choose the HTTP status.
+
+    It counts as a reader from the beginning until ``leave``; without another one the reply then ends at once.
+    """
 
     def __init__(self, followed: Followed) -> None:
         self.followed = followed
         self.events = followed.follow()
-        self._reading = running.reading(followed, grace_s=0)
+        if isinstance(followed, running.Reply):
+            followed.read_by_one_more()
 
     async def first_events(self) -> list[Event]:
         """Return the events up to the first that tells how it goes: anything but *grounding*."""
-        await self._reading.__aenter__()
         first = []
         async for event in self.events:
             first.append(event)

@@ -46,9 +46,12 @@ def unavailable(request: HttpRequest) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    return problem(
-        request, 500, "error", _("Something went wrong"), _("The fault is ours and has been noted. Please try again.")
-    )
+    """Return the page for our own faults; when that page itself is the fault, a plain line."""
+    title, message = _("Something went wrong"), _("The fault is ours and has been noted. Please try again.")
+    try:
+        return problem(request, 500, "error", title, message)
+    except Exception:
+        return HttpResponse(f"{title}. {message}", status=500, content_type="text/plain; charset=utf-8")
 
 
 def design(request: HttpRequest) -> HttpResponse:
