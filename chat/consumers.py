@@ -88,8 +88,8 @@ class ChatConsumer(AsyncWebsocketConsumer):
             raise AskRefused("secret", _("The secret must be 32 random bytes in base64url."))
         if len(self.follows) >= MAX_FOLLOWED:
             raise TooManyOpen
-        user = self.scope.get("user")
-        user_id = str(user.public_id) if user is not None and await _signed_in(self.scope) else None
+        user = self.scope["user"]
+        user_id = str(user.public_id) if user.is_authenticated else None
         at = doors.caller(peer=self.peer, forwarded_for=self.forwarded_for, user_id=user_id)
         self._follow(await doors.open_reply(ask, at, may_attach=True))
 
@@ -127,10 +127,3 @@ class ChatConsumer(AsyncWebsocketConsumer):
                 await self.close(1000 if self.heard_once else TOO_SLOW)
                 return
             await asyncio.sleep(min(left_s, limit_s))
-
-
-async def _signed_in(scope: dict[str, Any]) -> bool:
-    """Whether the session belongs to somebody; a socket without a cookie costs no look into the database."""
-    if settings.SESSION_COOKIE_NAME not in scope.get("cookies", {}):
-        return False
-    return bool(scope["user"].is_authenticated)

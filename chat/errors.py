@@ -7,6 +7,7 @@ ChatError
 ├── IdReused        this id carries another question
 ├── UnknownId       no answer under this id, or not for this secret
 ├── TooManyOpen     a socket follows enough answers already
+├── Interrupted     the answer ended before its time
 └── Draining        this process is about to end
 """
 
@@ -57,6 +58,11 @@ class TooManyOpen(ChatError):
     code = "too_many_open"
     status = 429
     retry_after_s = 5
+
+
+class Interrupted(ChatError):
+    code = "interrupted"
+    status = 502
 
 
 class Draining(ChatError):

@@ -18,7 +18,8 @@ from django.utils import translation
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from chat import wording
+from chat.errors import Interrupted
+from chat.replies import error_event
 
 if TYPE_CHECKING:
     from chat.running import Reply
@@ -122,15 +123,7 @@ class Remote:
         except (RedisError, OSError):
             logger.warning("redis away while an answer was resumed")
         with translation.override(self.language):
-            message = wording.sentence("interrupted")
-        yield {
-            "type": "error",
-            "id": self.id,
-            "code": "interrupted",
-            "message": message,
-            "retry_after_s": None,
-            "request_id": None,
-        }
+            yield error_event(self.id, Interrupted(), request_id="")
 
 
 async def find(ask_id: str) -> Remote | None:

@@ -80,7 +80,8 @@ async def reply(ask: Ask, asker: Asker, *, stop: StopSignal, request_id: str) ->
             async for event in events:
                 yield event
     except (ChatError, InferenceError) as error:
-        tally.record_failure(rung=asker.tier, language=answer.language)
+        if isinstance(error, InferenceError):
+            tally.record_failure(rung=asker.tier, language=answer.language)
         logger.info("answer ended in %s after %d ms", error.code, answer.elapsed_ms)
         yield failure(answer, error)
     except Exception:

@@ -19,7 +19,7 @@ from django.utils import translation
 
 from chat import mirror
 from chat.asks import Ask
-from chat.errors import Draining, IdReused, UnknownId
+from chat.errors import ChatError, Draining, IdReused, Interrupted, UnknownId
 from chat.replies import Event, error_event
 from inference.stopping import StopSignal
 
@@ -53,6 +53,10 @@ class Reply:
             async with aclosing(pipeline(self.stop)) as events:
                 async for event in events:
                     self.add(event)
+        except asyncio.CancelledError:
+            # Whoever comes back to an abandoned answer learns that it is not complete.
+            self.break_off()
+            raise
         finally:
             self.finished = True
             self._tell()
@@ -111,11 +115,16 @@ class Reply:
         if self._task is not None and not self.finished:
             self._task.cancel()
 
-    async def end_with(self, error: Draining) -> None:
+    def break_off(self, error: ChatError | None = None) -> None:
+        """Make the last event an error, unless there is a last event already."""
+        if not self.events or self.events[-1]["type"] not in ("done", "error"):
+            with translation.override(self.language):
+                self.add(error_event(self.id, error or Interrupted(), request_id=self.request_id))
+
+    async def end_with(self, error: ChatError) -> None:
         """End with an error event that its readers still get."""
         if not self.finished:
-            with translation.override(self.language):
-                self.add(error_event(self.id, error, request_id=self.request_id))
+            self.break_off(error)
             self.abandon()
             await self.settled()
 
@@ -142,7 +151,10 @@ async def start(ask: Ask, pipeline: Pipeline, *, request_id: str) -> Reply | Non
     reply = Reply(ask, request_id=request_id)
     _replies[ask.id] = reply
     if not await mirror.claim(reply):
+        # Another process was first. Who attached here meanwhile is told to ask again.
         del _replies[ask.id]
+        reply.finished = True
+        reply.break_off()
         return None
     reply.begin(pipeline)
     return reply
