@@ -53,6 +53,7 @@ MEANINGS = [
         "The package registry's certificate is not trusted here.",
         "Check the proxy and the clock.",
     ),
+    ("from versions: none", "The package registry offers nothing.", "Check the network and pip's configuration."),
     ("No matching distribution found", "A package has no build for this Python.", "Use Python 3.11, 3.12 or 3.13."),
 ]
 

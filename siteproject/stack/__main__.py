@@ -24,6 +24,10 @@ def main(arguments: list[str]) -> int:
     except StackError as error:
         terminal.complain(str(error))
         return 1
+    except OSError as error:
+        where = f" of {error.filename}" if error.filename else ""
+        terminal.complain(f"The machine refused ({error.strerror}{where}). Check rights and space of {folder.path}.")
+        return 1
     except Exception as error:
         log = folder.log / "up.log"
         try:

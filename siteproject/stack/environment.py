@@ -25,7 +25,6 @@ NEEDS_NO_STACK = {
     "diffsettings",
     "doctor",
     "help",
-    "checkcatalogs",
     "makecatalogs",
     "makemigrations",
     "startapp",

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import quote
 
-from siteproject.stack.children import Child, bare_environment, last_line, open_log
+from siteproject.stack.children import Child, bare_environment
 from siteproject.stack.errors import StackError
 from siteproject.stack.folder import Folder
 from siteproject.stack.part import Part
@@ -68,6 +68,7 @@ class Postgres(Part):
     def __init__(self, folder: Folder, *, durable: bool = True) -> None:
         super().__init__()
         self.data = folder.path / "postgres"
+        self._making = folder.path / "postgres.new"
         self.sockets = folder.sockets() / "postgres"
         self.log = folder.log / "postgres.log"
         self._durable = durable
@@ -80,26 +81,26 @@ class Postgres(Part):
         return f"postgres://{ROLE}@/{DATABASE}?host={quote(str(self.sockets))}"
 
     def start(self) -> None:
-        """Make the data folder if there is none, and start the server on it."""
-        self.data.mkdir(mode=0o700, exist_ok=True)
+        """Start the server, or first what makes its data folder; ``ended`` moves on from one to the other."""
         self.sockets.mkdir(mode=0o700, exist_ok=True)
-        prefix, user = _other_user_than_root(self.data, self.sockets)
-        if not (self.data / "PG_VERSION").exists():
-            self._initialise(prefix, user)
-        end_predecessor(self.data)
-        settings = self._settings | {"unix_socket_directories": str(self.sockets)}
-        self.child = Child(
-            [*prefix, binary("postgres"), "-D", self.data, *(f"--{name}={value}" for name, value in settings.items())],
-            log=self.log,
-            environment=bare_environment(),
-            stop_signal=self.stop_signal,
-            user=user,
-        )
         self._owned = False
+        if (self.data / "PG_VERSION").exists():
+            self._serve()
+        elif self.data.exists() and any(self.data.iterdir()):
+            raise StackError(f"{self.data} holds something that is not PostgreSQL's.", "Move it away and start again.")
+        else:
+            self._initialise()
+
+    def ended(self) -> bool:
+        """Say whether the server is gone; a data folder that has just become complete is put to use."""
+        if self._making.exists() and self.child is not None and super().ended() and self.child.exit_code == 0:
+            self._making.rename(self.data)
+            self._serve()
+        return super().ended()
 
     def ready(self) -> bool:
         """Say whether it takes connections and has our role and database, which are made on the way."""
-        if self.pid is None or not self._accepts():
+        if self.ended() or not self._accepts():
             return False
         if not self._owned:
             self._make_role_and_database()
@@ -137,29 +138,41 @@ class Postgres(Part):
         if databases == "0":
             self.sql(f"CREATE DATABASE {DATABASE} OWNER {ROLE}")
 
-    def _initialise(self, prefix: list[str], user: int | None) -> None:
-        """Fill the data folder. The builtin locale depends on no system library, so an upgrade breaks no index."""
-        command = [*prefix, binary("initdb"), "-D", self.data, "-U", ADMINISTRATOR, "--auth=trust", "--encoding=UTF8"]
+    def _initialise(self) -> None:
+        """Fill a new data folder, under another name so that half a folder is never taken for a whole one.
+
+        The builtin locale depends on no system library: an upgrade of the machine breaks no index.
+        """
+        if self._making.exists():
+            shutil.rmtree(self._making)
+        self._making.mkdir(mode=0o700)
+        prefix, user = _other_user_than_root(self._making, self.sockets)
+        command = [
+            *prefix,
+            str(binary("initdb")),
+            "-D",
+            str(self._making),
+            "-U",
+            ADMINISTRATOR,
+            "--auth=trust",
+            "--encoding=UTF8",
+        ]
         command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C", "--no-instructions"]
         command += [] if self._durable else ["--no-sync"]
-        for leftover in self.data.iterdir():  # a start that was killed half way: nothing in it is anybody's
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        with open_log(self.log) as output:
-            done = subprocess.run(
-                [str(word) for word in command],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                env=bare_environment(),
-                cwd="/",
-                check=False,
-                user=user,
-                group=user,
-                extra_groups=None if user is None else [],
-            )
-        if done.returncode:
-            (self.data / "PG_VERSION").unlink(missing_ok=True)
-            raise StackError(f"PostgreSQL could not make its data folder: {last_line(self.log)}", f"See {self.log}.")
+        self.child = Child(command, log=self.log, environment=bare_environment(), user=user)
+
+    def _serve(self) -> None:
+        prefix, user = _other_user_than_root(self.data, self.sockets)
+        end_predecessor(self.data)
+        settings = self._settings | {"unix_socket_directories": str(self.sockets)}
+        words = [f"--{name}={value}" for name, value in settings.items()]
+        self.child = Child(
+            [*prefix, str(binary("postgres")), "-D", str(self.data), *words],
+            log=self.log,
+            environment=bare_environment(),
+            stop_signal=self.stop_signal,
+            user=user,
+        )
 
 
 def binary(name: str) -> Path:

@@ -52,7 +52,7 @@ def steps(folder: Folder, postgres: Postgres | None) -> list[Step]:
             ["collectstatic", "--noinput", "-v", "0"],
             marker=static,
             inputs=lambda: [*_files("static", ""), *_files(".", "/static/"), *_locks()],
-            results=lambda: [ROOT / "var" / "static" / "staticfiles.json"],
+            results=lambda: [folder.path / "static" / "staticfiles.json"],
         ),
     ]
 

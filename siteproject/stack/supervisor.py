@@ -216,7 +216,8 @@ class Supervisor:
 
     def _remember(self) -> None:
         children = [watch.part.child for watch in self._watched if watch.part.child is not None]
-        leftovers.remember(self.folder, [(child.pid, child.stop_signal) for child in children])
+        with contextlib.suppress(OSError):  # a full disk must not stop what still runs
+            leftovers.remember(self.folder, [(child.pid, child.stop_signal) for child in children])
 
     def _wait_for(self, parts: list[Part]) -> None:
         """Return when all of them are ready. Raises StackError for one that takes too long."""

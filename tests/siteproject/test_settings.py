@@ -1,5 +1,6 @@
 """Settings: declared once, documented once, and loud when they are weak."""
 
+import itertools
 import re
 
 import pytest
@@ -27,7 +28,7 @@ def test_every_declared_variable_is_in_the_example_with_its_default() -> None:
 
 
 def test_every_variable_in_the_example_has_a_line_of_meaning_above() -> None:
-    for above, line in zip(EXAMPLE, EXAMPLE[1:], strict=False):
+    for above, line in itertools.pairwise(EXAMPLE):
         if line and not line.startswith("#"):
             assert above.startswith("# ") or "=" in above, line
 

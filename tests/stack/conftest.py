@@ -1,5 +1,6 @@
 """Stacks to start, ask and kill: real processes in a folder of their own."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -8,6 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from siteproject.stack import environment
 from siteproject.stack.children import birth_of
 from siteproject.stack.folder import ROOT, Folder
 
-READY_WITHIN_S = 60
+READY_WITHIN_S = 120
 
 
 class Stack:
@@ -109,14 +111,24 @@ class Stack:
                 self.process.kill()
                 self.process.wait()
         for pid in self.left():
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+@contextmanager
+def a_stack() -> Iterator[Stack]:
+    """Give a stack that has not been started, in a folder of its own; end it and remove the folder afterwards."""
+    path = Path(tempfile.mkdtemp(prefix="wagmi-stack-"))
+    path.chmod(0o711)
+    one = Stack(path / "var")
+    try:
+        yield one
+    finally:
+        one.end()
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @pytest.fixture
 def stack() -> Iterator[Stack]:
-    path = Path(tempfile.mkdtemp(prefix="wagmi-stack-"))
-    path.chmod(0o711)
-    one = Stack(path / "var")
-    yield one
-    one.end()
-    shutil.rmtree(path, ignore_errors=True)
+    with a_stack() as one:
+        yield one

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from siteproject.stack.errors import StackError
 from siteproject.stack.folder import Folder
 from siteproject.stack.llama import LlamaServer
 from siteproject.stack.postgres import Postgres
@@ -53,6 +54,7 @@ def test_what_people_write_is_not_in_postgresqls_log(folder: Folder) -> None:
     assert SECRET_WORDS not in log
 
 
+@pytest.mark.slow
 def test_a_crash_of_postgresql_does_not_log_the_query_that_ran(folder: Folder) -> None:
     with (
         Postgres(folder, durable=False).running() as postgres,
@@ -89,12 +91,23 @@ def test_a_server_left_on_the_folder_is_ended_first(folder: Folder) -> None:
 
 
 def test_an_interrupted_creation_of_the_data_folder_is_begun_again(folder: Folder) -> None:
-    data = folder.path / "postgres"
-    data.mkdir(mode=0o700)
-    (data / "base").mkdir()
+    unfinished = folder.path / "postgres.new"
+    unfinished.mkdir(mode=0o700)
+    (unfinished / "PG_VERSION").write_text("18\n")
 
     with Postgres(folder, durable=False).running() as postgres:
         assert postgres.sql("SELECT 1") == "1"
+    assert not unfinished.exists()
+
+
+def test_a_data_folder_with_something_elses_files_is_left_alone(folder: Folder) -> None:
+    (folder.path / "postgres").mkdir()
+    (folder.path / "postgres" / "thesis.txt").write_text("three years")
+
+    with pytest.raises(StackError, match="not PostgreSQL's"):
+        Postgres(folder, durable=False).start()
+
+    assert (folder.path / "postgres" / "thesis.txt").exists()
 
 
 def test_postgresql_runs_where_no_other_user_can_reach_the_folder(folder: Folder) -> None:

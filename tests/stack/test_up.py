@@ -17,7 +17,7 @@ from siteproject.stack.probe import free_port
 from tests.stack.conftest import Stack
 
 # A registry on a port where nobody listens.
-NO_REGISTRY = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "0"}
+NO_REGISTRY = {"PIP_INDEX_URL": "http://127.0.0.1:9/simple", "PIP_CONFIG_FILE": os.devnull, "PIP_RETRIES": "1"}
 
 
 def bare_copy(path: Path) -> Path:
