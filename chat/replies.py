@@ -82,11 +82,11 @@ async def reply(ask: Ask, asker: Asker, *, stop: StopSignal, request_id: str) ->
     except (ChatError, InferenceError) as error:
         if isinstance(error, InferenceError):
             tally.record_failure(rung=asker.tier, language=answer.language)
-        logger.info("answer ended in %s after %d ms", error.code, answer.elapsed_ms)
+        logger.info("%s ended in %s after %d ms", answer.request_id, error.code, answer.elapsed_ms)
         yield failure(answer, error)
     except Exception:
         tally.record_failure(rung=asker.tier, language=answer.language)
-        logger.exception("answer failed after %d ms", answer.elapsed_ms)
+        logger.exception("%s failed after %d ms", answer.request_id, answer.elapsed_ms)
         yield failure(answer, ChatError())
 
 
@@ -113,7 +113,7 @@ async def _answer(answer: Answer, asker: Asker, stop: StopSignal) -> AsyncGenera
     yield answer.event("status", stage="grounding", tier=None, model=None, hardware=None, wait_s=None, place=None)
     found = await asyncio.to_thread(_understand, answer.ask)
     answer.language = found.language
-    logger.info("asked in %s, score %.2f, %d sources", found.language, found.score, len(found.sources))
+    logger.info("%s in %s, score %.2f, %d sources", answer.request_id, found.language, found.score, len(found.sources))
 
     if found.verified is not None:
         yield _sources(answer, found.sources[:1], with_quotes=False)
@@ -186,7 +186,7 @@ async def _written(
     except BackendError as error:
         if answer.text:
             raise  # words are on the page: a broken answer is an error, not a shorter answer
-        logger.info("model away (%s), the quote is the answer", error.code)
+        logger.info("%s: model away (%s), the quote is the answer", answer.request_id, error.code)
         yield answer.delta(best.quote)
         yield _done_without_model(answer, Rung.QUOTED, found.sources, notice=wording.MODEL_AWAY)
         return
@@ -230,7 +230,13 @@ def _done_without_model(
 
 def _done(answer: Answer, reason: str, receipt: Receipt, *, notice: str | None = None) -> Event:
     tally.record(receipt)
-    logger.info("answered on rung %s in %d ms, %d tokens", receipt.rung, answer.elapsed_ms, receipt.completion_tokens)
+    logger.info(
+        "%s on rung %s in %d ms, %d tokens",
+        answer.request_id,
+        receipt.rung,
+        answer.elapsed_ms,
+        receipt.completion_tokens,
+    )
     event = answer.event(
         "done",
         finish_reason=reason,
@@ -270,7 +276,7 @@ def _sources(answer: Answer, sources: tuple[Source, ...], *, with_quotes: bool =
     listed = [
         {
             "n": source.n,
-            "title": f"{source.passage.title}: {source.passage.heading}",
+            "title": f"{source.passage.title} · {source.passage.heading}",
             "url": source.passage.url,
             "score": round(source.score, 3),
             "quote": source.quote if with_quotes else "",

@@ -2,7 +2,10 @@
 
 import os
 
+from typing import Any
+
 from celery import Celery
+from celery.signals import worker_ready
 from django.conf import settings
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siteproject.settings")
@@ -15,3 +18,10 @@ app.conf.beat_schedule = {
     "worker-heartbeat": {"task": "siteproject.tasks.heartbeat", "schedule": 10.0},
 }
 app.autodiscover_tasks(["siteproject"])
+
+
+@worker_ready.connect
+def first_look(sender: Any = None, **_kwargs: Any) -> None:
+    """Beat waits a whole period before its first round; nobody should read *unknown* for that long."""
+    for entry in app.conf.beat_schedule.values():
+        app.send_task(entry["task"])
