@@ -14,6 +14,7 @@ from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.utils import timezone, translation
 from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from chat import doors, presentation, running
@@ -28,6 +29,7 @@ STATUS_OF_ERROR = {"busy": 503, "model_unavailable": 503, "model_timeout": 504, 
 HEARTBEAT = b": waiting\n\n"
 
 
+@gzip_page
 def page(request: HttpRequest) -> HttpResponse:
     """The chat on a page of its own."""
     return render(request, "chat/page.html", {"max_question_bytes": MAX_MESSAGE_BYTES})

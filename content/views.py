@@ -1,4 +1,4 @@
-"""Public pages: no cookie, no live figure, the same bytes for everyone."""
+"""Public pages: no cookie, no live figure, no secret, the same bytes for everyone, so they may be compressed."""
 
 from dataclasses import dataclass
 
@@ -6,13 +6,15 @@ from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import get_language
+from django.views.decorators.gzip import gzip_page
 
 from content.documents import Document
 from content.machine import ai_txt, llms_txt
 from content.passages import address, approved_pairs, library
 from content.rendering import section_html
 
-SUGGESTED = 4
+# What a first-time visitor may want to know; the first approved question of each.
+SUGGESTED = ("conversations", "how-an-answer-is-made", "model", "energy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,14 @@ def published(language: str) -> list[Document]:
     return sorted(found, key=lambda document: document.meta.title)
 
 
+@gzip_page
 def home(request: HttpRequest) -> HttpResponse:
-    pairs = approved_pairs(get_language() or settings.LANGUAGE_CODE)
-    # One question from each of some documents spread over the list, the same ones for everybody.
-    step = max(1, len(pairs) // SUGGESTED)
-    suggestions = [pair.questions[0] for pair in pairs[::step][:SUGGESTED]]
+    first = {pair.document: pair.questions[0] for pair in reversed(approved_pairs(get_language() or ""))}
+    suggestions = [first[slug] for slug in SUGGESTED if slug in first]
     return render(request, "content/home.html", {"suggestions": suggestions})
 
 
+@gzip_page
 def knowledge_list(request: HttpRequest) -> HttpResponse:
     documents = [
         Listed(document.meta.title, document.meta.description, address(document), tuple(document.meta.topics))
@@ -51,6 +53,7 @@ def knowledge_list(request: HttpRequest) -> HttpResponse:
     return render(request, "content/knowledge_list.html", {"documents": documents})
 
 
+@gzip_page
 def knowledge(request: HttpRequest, slug: str) -> HttpResponse:
     document = next((one for one in published(get_language() or "") if one.slug == slug), None)
     if document is None:
@@ -63,15 +66,18 @@ def knowledge(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "content/knowledge.html", context)
 
 
+@gzip_page
 def imprint(request: HttpRequest) -> HttpResponse:
     context = {"imprint_name": settings.IMPRINT_NAME, "imprint_address": settings.IMPRINT_ADDRESS}
     return render(request, "content/imprint.html", context)
 
 
+@gzip_page
 def llms(request: HttpRequest) -> HttpResponse:
     return HttpResponse(llms_txt(), content_type="text/plain; charset=utf-8")
 
 
+@gzip_page
 def ai(request: HttpRequest) -> HttpResponse:
     return HttpResponse(ai_txt(), content_type="text/plain; charset=utf-8")
 

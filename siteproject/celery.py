@@ -1,7 +1,6 @@
 """The Celery application: tasks carry ids, never text."""
 
 import os
-
 from typing import Any
 
 from celery import Celery

@@ -6,6 +6,7 @@ only then closes the connections.
 """
 
 import os
+import resource
 import signal
 import socket
 
@@ -22,17 +23,26 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets=sockets)
 
 
+def allow_many_files() -> None:
+    """Raise the soft limit of open files to the hard one: a common default of 1,024 is fewer than our sockets."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main() -> None:
     """Serve until SIGTERM or SIGINT; exit status 0 for both."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siteproject.settings")
     from django.conf import settings
 
+    from siteproject.http import PatientEnough
+
+    allow_many_files()
     config = uvicorn.Config(
         "siteproject.asgi:application",
         host=settings.BIND,
         port=settings.PORT,
         loop="uvloop",
-        http="httptools",
+        http=PatientEnough,
         ws="websockets-sansio",
         lifespan="on",
         access_log=False,
@@ -46,7 +56,6 @@ def main() -> None:
         ws_max_size=320 * 1024,
         ws_ping_interval=20,
         ws_ping_timeout=30,
-        h11_max_incomplete_event_size=32 * 1024,
     )
     # uvicorn raises the signal again once it is done; these make that a plain exit instead of a death by signal.
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -65,6 +65,7 @@ env = environ.Env(
     CHAT_KEEP_ALIVE_S=(float, 5.0),
     CHAT_DRAIN_S=(float, 3.0),
     SEAL_MAX_AGE_DAYS=(int, 7),
+    REQUEST_READ_S=(float, 20.0),
     SWITCH_CHECK_S=(float, 5.0),
     PROBE_S=(float, 30.0),
 )
@@ -168,6 +169,8 @@ DATABASES = {
         **env.db("DATABASE_URL", default="postgres://wagmi@/wagmi?host=/nonexistent"),
         # The pool replaces CONN_MAX_AGE; waiting for a connection ends in a 503, not in a hung worker.
         "CONN_MAX_AGE": 0,
+        # A connection is tried when it leaves the pool: after a restart of PostgreSQL all of them are dead.
+        "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             **env.db("DATABASE_URL", default="postgres://wagmi@/wagmi?host=/nonexistent").get("OPTIONS", {}),
             "pool": {"min_size": 1, "max_size": 8, "timeout": 2},
@@ -296,7 +299,7 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         "manifest-src": [SELF],
         "connect-src": [SELF, *([CHAT_URL, SOCKET_URL] if CHAT_URL != SITE_URL else [])],
-        "form-action": [SELF],
+        "form-action": [SELF, *([CHAT_URL] if CHAT_URL != SITE_URL else [])],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
     }
@@ -313,6 +316,7 @@ X_FRAME_OPTIONS = "DENY"
 # The largest request that any route takes; siteproject.body counts it before Django spools a byte.
 MAX_BODY_BYTES = 320 * 1024
 DATA_UPLOAD_MAX_MEMORY_SIZE = MAX_BODY_BYTES
+REQUEST_READ_S: float = env("REQUEST_READ_S")
 
 # --- Logs: ids, counts and durations, never text ---------------------------------------------
 

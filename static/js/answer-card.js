@@ -69,7 +69,11 @@ export class AnswerCard extends HTMLElement {
     const block = this.querySelector("blockquote");
     block.hidden = quote === "";
     block.replaceChildren(element("p", quote));
-    this.#part("sources").replaceChildren(...answer.sources.map(sourceLine));
+    // The first is where the quote stands; the others wait behind one press.
+    const [first, ...more] = answer.sources.map(sourceLine);
+    this.#part("sources").replaceChildren(...(first ? [first] : []));
+    this.#part("more").hidden = more.length === 0;
+    this.#part("more").querySelector("ol").replaceChildren(...more);
   }
 
   #paintText(answer) {

@@ -21,7 +21,7 @@ export function receiptRows(receipt, say, language) {
       ? say("receipt.energy", { low: number(energy.low), mid: number(energy.mid), high: number(energy.high) })
       : say("receipt.no_energy"),
     cost: receipt.cost ? `${number(receipt.cost)} USD` : "",
-    method: receipt.method ?? "",
+    method: receipt.model ? receipt.method : "",
     request: receipt.request_id ?? "",
   };
 }

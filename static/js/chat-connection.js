@@ -3,6 +3,7 @@
 
 import { eventsOf } from "./event-stream.js";
 
+const OPEN = 1; // a readyState of the WebSocket standard
 const OPEN_LIMIT_MS = 4_000;
 const MEND_AFTER_MS = [200, 1_000, 3_000];
 
@@ -71,7 +72,7 @@ export class ChatConnection {
       return false;
     }
     const { id, secret } = this.#following.ask;
-    if (this.#socket?.readyState === WebSocket.OPEN) {
+    if (this.#socket?.readyState === OPEN) {
       this.#socket.send(JSON.stringify({ type: "stop", id, secret }));
       return true;
     }
@@ -86,14 +87,14 @@ export class ChatConnection {
 
   /** Mend at once what a sleeping phone or a lost network has cut. */
   wake() {
-    if (this.#following !== null && this.#stream === null && this.#socket?.readyState !== WebSocket.OPEN) {
+    if (this.#following !== null && this.#stream === null && this.#socket?.readyState !== OPEN) {
       clearTimeout(this.#mendTimer);
       this.#continue();
     }
   }
 
   #send(message) {
-    if (this.#socket?.readyState === WebSocket.OPEN) {
+    if (this.#socket?.readyState === OPEN) {
       this.#socket.send(JSON.stringify(message));
       return;
     }

@@ -169,7 +169,8 @@ export class ChatPanel extends HTMLElement {
       this.status.textContent = this.say("status.quoted");
     } else if (answer.phase === "done") {
       const mark = isSetBack(answer) ? this.say("check.not_supported") : "";
-      const parts = [this.say("status.done"), `${rungWords(answer, this.say)}.`, mark, plainText(answer)];
+      const words = rungWords(answer, this.say);
+      const parts = [this.say("status.done"), words && `${words}.`, mark, plainText(answer)];
       this.status.textContent = parts.filter(Boolean).join(" ");
     } else if (answer.phase === "error") {
       this.status.textContent = ""; // the card's alert speaks

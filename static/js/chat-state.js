@@ -85,7 +85,11 @@ export function lampOf(answer) {
     case "generating":
       return { state: flame(answer.tier), live: true };
     case "done":
-      return { state: isFromModel(answer) ? flame(answer.rung) : "unlit", live: false };
+      if (isFromModel(answer)) {
+        return { state: flame(answer.rung), live: false };
+      }
+      // A notice says that a model should have written here and could not.
+      return { state: answer.notice ? "out" : "unlit", live: false };
     case "error":
       return { state: "out", live: false };
     default:

@@ -19,7 +19,6 @@ export class QuestionField extends HTMLElement {
         this.input.form.requestSubmit();
       }
     });
-    this.querySelector(".composer-foot").hidden = false;
   }
 
   /** Begin with the draft of this tab. `say` gives the words of the count. */

@@ -37,7 +37,8 @@ def wanted(root: Path) -> set[Key]:
 
 def _in_template(path: Path) -> Iterator[Key]:
     """Yield the messages of a template the way Django's own makemessages sees them."""
-    source = template.templatize(path.read_text(encoding="utf-8"), origin=str(path))
+    # In brackets, because what is left of a template keeps its indentation, which Python would refuse.
+    source = f"(\n{template.templatize(path.read_text(encoding='utf-8'), origin=str(path))}\n)"
     for _line, function, message, _comments in extract_python(io.BytesIO(source.encode()), KEYWORDS, [], {}):
         if function == "pgettext":
             yield str(message[1]), str(message[0])
