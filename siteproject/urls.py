@@ -3,7 +3,9 @@
 from django.conf import settings
 from django.conf.urls.i18n import i18n_patterns
 from django.contrib import admin
-from django.http import HttpRequest, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import redirect
+from django.templatetags.static import static
 from django.urls import include, path, register_converter
 
 import chat.views
@@ -21,6 +23,11 @@ async def health(request: HttpRequest) -> JsonResponse:
     return JsonResponse({"status": "ok"})
 
 
+def favicon(request: HttpRequest) -> HttpResponse:
+    """Browsers ask here on pages that name no icon, such as the admin's."""
+    return redirect(static("icons/favicon.svg"))
+
+
 # Translated addresses can only stand at the root, so pages of other apps join the one namespace of pages here.
 public = [
     *content.urls.page_patterns,
@@ -35,6 +42,7 @@ urlpatterns = [
     path("llms.txt", content.views.llms),
     path("ai.txt", content.views.ai),
     path("robots.txt", content.views.robots),
+    path("favicon.ico", favicon),
     path("", include("chat.urls")),
     *i18n_patterns(path("", include((public, "content"))), prefix_default_language=False),
 ]

@@ -1,0 +1,44 @@
+"""The stock admin in a real browser, under the same policy as every page."""
+
+from collections.abc import Callable
+
+from tests.browser.conftest import Reader
+from tests.live import Site
+
+LISTS = [
+    "/admin/",
+    "/admin/inference/model/",
+    "/admin/inference/backend/",
+    "/admin/inference/answertally/",
+    "/admin/accounts/user/",
+]
+
+
+def test_a_link_from_the_terminal_opens_the_admin_and_no_page_breaks_the_policy(
+    live_site: Site, reader_at: Callable[..., Reader]
+) -> None:
+    link = live_site.manage("make_staff", "dana@example.org").strip()
+    reader = reader_at(link)
+    reader.page.click("main button[type=submit]")
+    assert reader.page.url.endswith("/admin/")
+
+    for path in LISTS:
+        reader.page.goto(f"{live_site.url}{path}")
+        assert reader.page.locator("#content h1").is_visible(), path
+    reader.page.goto(f"{live_site.url}/admin/inference/model/")
+    reader.page.click("#result_list tbody th a")
+    assert reader.page.locator("input[name=enabled]").is_checked()
+
+
+def test_a_switch_in_a_list_is_saved(live_site: Site, reader_at: Callable[..., Reader]) -> None:
+    reader = reader_at(live_site.manage("make_staff", "dana@example.org").strip())
+    reader.page.click("main button[type=submit]")
+    reader.page.goto(f"{live_site.url}/admin/inference/backend/")
+    try:
+        reader.page.uncheck("input[name=form-0-enabled]")
+        reader.page.click("input[name=_save]")
+        assert not reader.page.locator("input[name=form-0-enabled]").is_checked()
+    finally:
+        reader.page.check("input[name=form-0-enabled]")
+        reader.page.click("input[name=_save]")
+    assert reader.page.locator("input[name=form-0-enabled]").is_checked()
