@@ -3,7 +3,8 @@
 Fixed text, then one passage, always in the same bytes: whoever asks about a passage that was used
 before waits for the new tokens only (measured: 0.06 s to the first token instead of 0.38 s). Then a
 random line, so that nothing after it is ever shared: nobody can learn, by speed or by a count of cached
-tokens, what somebody else has asked. Then history, and the question last.
+tokens, what somebody else has asked. Then the passage's best sentence once more, history, and the
+question last.
 """
 
 import secrets
@@ -31,15 +32,20 @@ def prompt(
     history: tuple[Turn, ...],
     max_tokens: int,
 ) -> Request:
-    """Return the request for a grounded answer, begun with the first words of the passage's best sentence."""
-    conversation = f"\nConversation {secrets.token_hex(4)}"
+    """Return the request for a grounded answer, begun with the first words of the passage's best sentence.
+
+    Naming that sentence once more put the right fact into 47 of 70 answers instead of 40 (docs/answers.md). Which it
+    is depends on the question, so it stands after the random line.
+    """
+    best = neutralise(best_sentence)
+    private = f"\nConversation {secrets.token_hex(4)}\nMost useful: {best}"
     return Request(
         turns=(
-            Turn("system", system_turn(name, passage) + conversation),
+            Turn("system", system_turn(name, passage) + private),
             *history,
             Turn("user", neutralise(question)),
         ),
-        begun=begin_with(best_sentence),
+        begun=begin_with(best),
         max_tokens=max_tokens,
         stop=SENTENCE_ENDS,
     )

@@ -25,10 +25,17 @@ _STOP_WORDS = {
         our out over own please re s same shall she say says set should so some somebody someone
         something such t tell thank thanks than that the their them then there these they thing this those through to
         too under until up us use very ve want was way we were what when where which while who whose why
-        will with would yes you your yours yourself"""
+        will with would yes you your yours yourself
+        able actually again allowed anyway bit else even ever every everybody everyone everything happen happened
+        happens like lot lots maybe ok okay put quite really see seen simply still stuff sure things think thinks
+        told tried try trying work works yet
+        ain aren couldn didn doesn hadn hasn haven mustn shouldn wasn weren won wouldn
+        arent cant couldnt didnt doesnt dont hows im isnt ive shouldnt thats theres theyre whats wheres whos wont
+        wouldnt youre"""
     ),
     "fr": word_set(
-        """a ai aie ainsi alors apres as au aucun aucune aussi autre autres aux avant avec avez avoir avons bien bonjour bonsoir c
+        """a ai aie ainsi alors apres as au aucun aucune aussi autre autres aux avant avec avez avoir avons bien
+        bonjour bonsoir c
         ca car ce ceci cela celle celui ces cet cette chaque chez chose ci comme comment d dans de depuis
         des deux dire dis dit dites doit dois donc dont du elle elles en encore entre es est et etait
         etes etre eu eux fait faire fais faites faut ici il ils j je l la le les leur leurs lors lui m ma
@@ -36,7 +43,13 @@ _STOP_WORDS = {
         possible peux plus plutot pour pourquoi pourrais pouvez puis puisque qu quand que quel quelle
         quelles quelqu quelque quelques quels qui quoi s sa sans se sera ses si soi soit son sont sous
         suis sur t ta te tes toi ton tous tout toute toutes tres tu un une va vais vas vers veut veux
-        signifie voici voila voir vos votre vous vont voulez y"""
+        signifie voici voila voir vos votre vous vont voulez y
+        assez chose choses deja jamais non ok oui rien salut svp toujours tres trop truc vois voudrais vraiment
+        aient ait allait allez aura aurai aurais aurait auras aurez auriez auront avaient avais avait aviez ayez
+        devoir devons devra devrais devrait devrez devriez doivent etaient etais etiez fasse fera ferait ferez feront
+        font ira irez iront peuvent pourra pourrai pourrait pourrez pourriez pourront pouvoir puisse puissent sera
+        serai serais serait seras serez seriez seront soient sommes soyez veulent voudra voudrez voulait voulais
+        vouloir"""
     ),
 }
 
