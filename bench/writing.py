@@ -89,7 +89,7 @@ async def _written(client: LlamaCpp, request: Request, passage: Passage, questio
         text += "."  # the stop took it away
     return Written(
         text=text,
-        reasons=check(text, [passage.text], question, language).reasons,
+        reasons=check(text, [passage.text], language).reasons,
         new_figure=not figures(text, language) <= figures(passage.text, language),
         copied=text in passage.text,
         finish=finished.reason,

@@ -203,7 +203,7 @@ async def _written(
 
 async def _done_written(answer: Answer, found: Grounded, completed: Completed) -> Event:
     best = found.sources[0]
-    verdict = await asyncio.to_thread(check, answer.text, [best.passage.text], answer.ask.question, found.language)
+    verdict = await asyncio.to_thread(check, answer.text, [best.passage.text], found.language)
     receipt = receipts.of_completion(
         completed,
         language=found.language,

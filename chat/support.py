@@ -32,9 +32,12 @@ class Check:
     reasons: tuple[str, ...]
 
 
-def check(text: str, passages: Sequence[str], question: str, language: str) -> Check:
-    """Return whether ``text`` says only what ``passages`` and ``question`` say; an empty text does not pass."""
-    source = "\n".join([*passages, question])
+def check(text: str, passages: Sequence[str], language: str) -> Check:
+    """Return whether ``text`` says only what ``passages`` say; an empty text does not pass.
+
+    The question vouches for nothing: "Is it 90 days?" must not make "It is 90 days" pass.
+    """
+    source = "\n".join(passages)
     # Each thing is judged once: a false date is no false number, name and word besides.
     plain = _ADDRESS.sub(" ", _without_dates(text, language))
     tests = {
