@@ -170,8 +170,10 @@ class Completion:
         return self.pieces_s[0]
 
     @property
-    def cached_tokens(self) -> int:
-        return int((self.last["usage"].get("prompt_tokens_details") or {}).get("cached_tokens", 0))
+    def new_tokens(self) -> int:
+        """The part of the prompt that the server had not read before."""
+        usage = self.last["usage"]
+        return int(usage["prompt_tokens"] - (usage.get("prompt_tokens_details") or {}).get("cached_tokens", 0))
 
 
 async def complete(url: str, key: str, body: bytes) -> Completion:

@@ -3,10 +3,13 @@
 import math
 import random
 import statistics
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
 
 ROUNDS = 2000
 SEED = 20261121
+Item = TypeVar("Item")
 
 
 def percentile(samples: Sequence[float], share: float) -> float:
@@ -25,3 +28,12 @@ def interval(samples: Sequence[float], figure: Callable[[Sequence[float]], float
     source = random.Random(SEED)
     found = sorted(figure(source.choices(samples, k=len(samples))) for _ in range(ROUNDS))
     return found[round(0.025 * (ROUNDS - 1))], found[round(0.975 * (ROUNDS - 1))]
+
+
+def within(items: Iterable[Item], seconds: float) -> Iterator[Item]:
+    """Yield ``items`` until ``seconds`` have passed: on a busy machine a program ends with fewer samples, not late."""
+    ends = time.monotonic() + seconds
+    for item in items:
+        if time.monotonic() > ends:
+            return
+        yield item

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Callable
@@ -14,9 +15,8 @@ from typing import Any
 
 import psutil
 
-# Above this share of the cores in use before a program starts, its absolute figures mean little.
-BUSY_SHARE = 0.25
-LOOK_S = 1.0
+# Above this share of the cores in other hands while a program runs, its absolute figures mean little.
+BUSY_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Where and when it was measured, and how busy the machine was before."""
+    """Where and when it was measured, and how busy the machine had been before (the kernel's load averages)."""
 
     date: str
     cpu: str
@@ -55,34 +55,36 @@ class Machine:
     memory_gib: int
     python: str
     load: tuple[float, float, float]
-    busy_share: float
-
-    @property
-    def busy(self) -> bool:
-        return self.busy_share > BUSY_SHARE or self.load[0] > self.cores * BUSY_SHARE
 
 
 @dataclass(slots=True)
 class Report:
-    """The results of one program."""
+    """The results of one program. ``others_share`` is the part of all cores that other work took meanwhile, 0 to 1."""
 
     name: str
     machine: Machine
     results: list[Result] = field(default_factory=list)
     duration_s: float = 0.0
+    others_share: float = 0.0
+
+    @property
+    def busy(self) -> bool:
+        return self.others_share > BUSY_SHARE
 
     def as_json(self) -> dict[str, Any]:
         names = Result.__slots__
         return {
             "program": self.name,
-            "machine": {name: getattr(self.machine, name) for name in Machine.__slots__} | {"busy": self.machine.busy},
+            "machine": {name: getattr(self.machine, name) for name in Machine.__slots__},
             "duration_s": round(self.duration_s, 1),
+            "others_share": round(self.others_share, 3),
+            "busy": self.busy,
             "results": [{n: getattr(one, n) for n in names} | {"met": one.met} for one in self.results],
         }
 
 
 def look_at_machine() -> Machine:
-    """Describe this machine; takes a second, in which nothing of ours runs."""
+    """Describe this machine, before anything of ours runs."""
     return Machine(
         date=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         cpu=_cpu_name(),
@@ -90,7 +92,6 @@ def look_at_machine() -> Machine:
         memory_gib=round(psutil.virtual_memory().total / 2**30),
         python=platform.python_version(),
         load=os.getloadavg(),
-        busy_share=psutil.cpu_percent(LOOK_S) / 100,
     )
 
 
@@ -99,26 +100,42 @@ def run_program(name: str, measure: Callable[[], list[Result]], arguments: list[
     parser = argparse.ArgumentParser(prog=f"bin/bench {name}", description=sys.modules[measure.__module__].__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there")
     options = parser.parse_args(arguments)
+    # Being told to stop ends the program by way of its contexts, so that no server it started outlives it.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     report = Report(name, look_at_machine())
-    began = time.monotonic()
+    began, all_before, ours_before = time.monotonic(), _all_cpu_s(), _our_cpu_s()
     report.results = measure()
     report.duration_s = time.monotonic() - began
+    others_s = (_all_cpu_s() - all_before) - (_our_cpu_s() - ours_before)
+    report.others_share = max(0.0, others_s / report.duration_s / report.machine.cores)
     print(table(report), flush=True)
     if options.json:
         options.json.write_text(json.dumps(report.as_json(), indent=2) + "\n", encoding="utf-8")
     return 1 if any(result.met is False for result in report.results) else 0
 
 
+def _all_cpu_s() -> float:
+    """Return the CPU time that everything on this machine has used."""
+    times = psutil.cpu_times()
+    return float(sum(times) - times.idle - times.iowait - times.guest - times.guest_nice)
+
+
+def _our_cpu_s() -> float:
+    """Return the CPU time of this process and of all it started that has ended: a program stops what it started."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
+
+
 def table(report: Report) -> str:
     """Return the report as text, one line per figure."""
     machine = report.machine
-    load = " ".join(f"{value:.2f}" for value in machine.load)
+    load = ", ".join(f"{value:.2f}" for value in machine.load)
     lines = [
         f"\n{report.name}: {machine.date}, {machine.cpu}, {machine.cores} cores, {machine.memory_gib} GiB",
-        f"load before {load}, {machine.busy_share:.0%} of the cores in use, took {report.duration_s:.0f} s",
+        f"took {report.duration_s:.0f} s; load before {load}; other work took {report.others_share:.0%} of the cores",
     ]
-    if machine.busy:
-        lines.append("WARNING: the machine is busy with other work. Trust ratios of this run, not absolute figures.")
+    if report.busy:
+        lines.append("WARNING: the machine was busy with other work. Trust ratios of this run, not absolute figures.")
     width = max((len(result.what) for result in report.results), default=0)
     lines += [_line(result, width) for result in report.results]
     return "\n".join(lines)

@@ -4,10 +4,10 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siteproject.settings")
 
-import secrets  # noqa: E402 - settings are named before anything may read them
+import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,10 +64,10 @@ class Question:
         return LlamaCpp("", "", ALIAS)._body(self.request())
 
 
-def bench_site(*, model: bool = True, worker: bool = False, **overrides: str) -> AbstractContextManager[Site]:
+def bench_site(overrides: Mapping[str, str] | None = None, *, model: bool = True) -> AbstractContextManager[Site]:
     """Start a site of its own for a program, with secrets of its own and the limits per address lifted."""
-    chosen = {name: secrets.token_urlsafe(40) for name in SECRETS} | LIFTED | overrides
-    return running_site(model=model, worker=worker, **chosen)
+    chosen = {name: secrets.token_urlsafe(40) for name in SECRETS} | LIFTED | dict(overrides or {})
+    return running_site(model=model, worker=False, **chosen)
 
 
 @contextmanager

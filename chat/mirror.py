@@ -57,9 +57,11 @@ async def claim(reply: "Reply") -> bool:
     head, _events, alive, _stop = _keys(reply.id)
     mark = msgspec.json.encode([reply.secret_digest, reply.body_digest, reply.language])
     try:
-        if not await redis().set(head, mark, nx=True, ex=_kept_s()):
-            return False
-        await redis().set(alive, 1, ex=ALIVE_S)
+        async with redis().pipeline(transaction=False) as pipe:
+            pipe.set(head, mark, nx=True, ex=_kept_s())
+            pipe.set(alive, 1, ex=ALIVE_S)
+            if not (await pipe.execute())[0]:
+                return False
     except (RedisError, OSError):
         logger.warning("redis away, the answer cannot be resumed elsewhere")
     return True

@@ -3,8 +3,7 @@
 Fixed text, then one passage, always in the same bytes: whoever asks about a passage that was used
 before waits for the new tokens only (measured: 0.06 s to the first token instead of 0.38 s). Then a
 random line, so that nothing after it is ever shared: nobody can learn, by speed or by a count of cached
-tokens, what somebody else has asked. Then the passage's best sentence once more, history, and the
-question last.
+tokens, what somebody else has asked. Then history, and the question last.
 """
 
 import secrets
@@ -15,6 +14,7 @@ from inference.backends.base import Request, Turn
 from inference.backends.tokens import neutralise
 
 SYSTEM = "You are {name}, the assistant of this site. Answer the question in one short sentence, using only the text."
+BEGUN_WORDS = 8
 SENTENCE_ENDS = (". ", ".\n", "! ", "? ", "\n")
 
 
@@ -34,18 +34,17 @@ def prompt(
 ) -> Request:
     """Return the request for a grounded answer, begun with the first words of the passage's best sentence.
 
-    Naming that sentence once more put the right fact into 47 of 70 answers instead of 40 (docs/answers.md). Which it
-    is depends on the question, so it stands after the random line.
+    Eight words put the right fact into 45 of 70 answers, six into 40. Naming the sentence once more with six gave 47,
+    but its 30 tokens are new for each question and would double the wait for the first word (docs/answers.md).
     """
-    best = neutralise(best_sentence)
-    private = f"\nConversation {secrets.token_hex(4)}\nMost useful: {best}"
+    private = f"\nConversation {secrets.token_hex(4)}"
     return Request(
         turns=(
             Turn("system", system_turn(name, passage) + private),
             *history,
             Turn("user", neutralise(question)),
         ),
-        begun=begin_with(best),
+        begun=begin_with(neutralise(best_sentence), words=BEGUN_WORDS),
         max_tokens=max_tokens,
         stop=SENTENCE_ENDS,
     )

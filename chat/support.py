@@ -78,7 +78,8 @@ def _names(text: str) -> Iterator[str]:
         word = re.sub(r"^[A-Za-z]{1,2}['’](?=\w)", "", match[0])
         if len(word) < 2 or word.startswith(("I'", "I’")):
             continue
-        begins = bool(_SENTENCE_START.search(text[: match.start()]))
+        # Only the few characters before: looking at all of them for every word is quadratic.
+        begins = bool(_SENTENCE_START.search(text, max(0, match.start() - 12), match.start()))
         if any(letter.isupper() for letter in word[1:]) or (word[0].isupper() and not begins):
             yield word
 

@@ -160,6 +160,7 @@ def running_site(*, model: bool = True, worker: bool = False, **overrides: str) 
     parts = [part for part in (postgres, redis, llama) if part is not None]
     env = {name: value for name, value in os.environ.items() if not name.startswith("LLM_")} | {
         "VAR_DIR": str(path),
+        "RUN_DIR": str(folder.run),
         "SITE_URL": f"http://localhost:{port}",
         "PORT": str(port),
         "BIND": "127.0.0.1",
