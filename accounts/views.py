@@ -3,10 +3,16 @@
 from django.contrib.auth import login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods
 
 from accounts import staff
 from accounts.errors import LinkRefused
+
+
+@require_GET
+def staff_login(request: HttpRequest) -> HttpResponse:
+    """Say how staff get in: by a link, never by a password."""
+    return render(request, "accounts/staff_enter.html", {"needed": True}, status=403)
 
 
 @require_http_methods(["GET", "POST"])

@@ -15,9 +15,9 @@ from chat.errors import AskRefused
 MAX_MESSAGES = 64
 MAX_MESSAGE_BYTES = 16 * 1024
 MAX_ASK_BYTES = 256 * 1024
-SECRET = re.compile(r"^[A-Za-z0-9_-]{40,64}$")
+SECRET = re.compile(r"[A-Za-z0-9_-]{40,64}")
 # NUL cannot be stored, the others have no business in a question and hide text from readers.
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,14 +57,15 @@ class Resume(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="resum
 
 ClientMessage = Ask | Stop | Resume
 _decoder: msgspec.json.Decoder[Ask | Stop | Resume] = msgspec.json.Decoder(Ask | Stop | Resume)
+_ask_decoder: msgspec.json.Decoder[Ask] = msgspec.json.Decoder(Ask)
 
 
-def parse(data: bytes) -> ClientMessage:
+def parse(data: bytes, decoder: "msgspec.json.Decoder[Any] | None" = None) -> ClientMessage:
     """Return the message in ``data``. Raises AskRefused with the field that is wrong."""
     if len(data) > MAX_ASK_BYTES:
         raise AskRefused("", _("The request is larger than %(kib)d KiB.") % {"kib": MAX_ASK_BYTES // 1024})
     try:
-        message = _decoder.decode(data)
+        message: ClientMessage = (decoder or _decoder).decode(data)
         json.loads(data, object_pairs_hook=_no_duplicates)
     except msgspec.ValidationError as error:
         raise AskRefused(_field(str(error)), _("This field is missing, unknown or of the wrong type.")) from error
@@ -73,19 +74,15 @@ def parse(data: bytes) -> ClientMessage:
     _check_id(message.id)
     if isinstance(message, Ask):
         _check(message)
-    if message.secret is not None and not SECRET.match(message.secret):
+    if message.secret is not None and not SECRET.fullmatch(message.secret):
         raise AskRefused("secret", _("The secret must be 32 random bytes in base64url."))
     return message
 
 
 def parse_ask(data: bytes) -> Ask:
-    """Return the ask in ``data``, whose ``type`` may be left out."""
-    body = data.strip()
-    if body.startswith(b"{") and b'"type"' not in body:
-        body = b'{"type":"ask",' + body[1:] if body[1:].strip() != b"}" else b'{"type":"ask"}'
-    message = parse(body)
-    if not isinstance(message, Ask):
-        raise AskRefused("type", _("Only questions can be sent here."))
+    """Return the ask in ``data``, whose ``type`` may be left out. Raises AskRefused."""
+    message = parse(data, _ask_decoder)
+    assert isinstance(message, Ask)
     return message
 
 
@@ -113,22 +110,24 @@ def _check(ask: Ask) -> None:
         if size > MAX_MESSAGE_BYTES:
             limits = {"size": size, "limit": MAX_MESSAGE_BYTES}
             raise AskRefused(field, _("The message has %(size)d bytes; %(limit)d are possible.") % limits)
-        if CONTROL.search(message.content) or any("\ud800" <= char <= "\udfff" for char in message.content):
+        if CONTROL.search(message.content):
             raise AskRefused(field, _("The message holds characters that are not text."))
     if ask.messages[-1].role != "user":
         raise AskRefused("messages", _("The last message must be the question."))
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = [key for key, _value in pairs]
-    if len(set(keys)) < len(keys):
-        raise ValueError("duplicate key")
-    return dict(pairs)
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise AskRefused(key, _("This is not valid JSON in UTF-8."))
+        found[key] = value
+    return found
 
 
 def _field(error: str) -> str:
-    """Return the path in a msgspec message: ``… - at `$.messages[0].role` `` or the field it names."""
-    if found := re.search(r"at `\$\.?([^`]*)`", error):
-        return re.sub(r"\[\.\.\.\]", "", found.group(1))
-    found = re.search(r"field `([^`]*)`", error)
-    return found.group(1) if found else ""
+    """Return the path in a msgspec message: where it says ``at `$.messages[0]` ``, and the field it names there."""
+    found = re.search(r"at `\$\.?([^`]*)`", error)
+    named = re.search(r"field `([^`]*)`", error)
+    parts = [found.group(1) if found else "", named.group(1) if named else ""]
+    return ".".join(part for part in parts if part).replace("[...]", "")

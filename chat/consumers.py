@@ -22,7 +22,8 @@ from chat.running import Followed
 
 logger = logging.getLogger(__name__)
 MAX_FOLLOWED = 4
-REFUSED_ORIGIN, TOO_MANY_SOCKETS, TOO_SLOW = 4403, 4429, 4408
+MAX_REFUSALS = 40  # a page in trouble asks a few times; more is somebody trying things out
+REFUSED_ORIGIN, TOO_MANY_SOCKETS, TOO_SLOW, TOO_MANY_REFUSALS = 4403, 4429, 4408, 4400
 
 _sockets: Counter[str] = Counter()
 
@@ -30,13 +31,36 @@ _sockets: Counter[str] = Counter()
 class ChatConsumer(AsyncWebsocketConsumer):
     """One page's socket: it may follow a few answers at once and closes itself when nothing happens."""
 
+    # No event comes through the channel layer yet, and with one named a socket could not open while Redis is away.
+    channel_layer_alias = "none"
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Serve one socket and give back all it holds, however it ends."""
+        self.address = ""
+        self.follows: dict[str, asyncio.Task[None]] = {}
+        self.watch: asyncio.Task[None] | None = None
+        self.refusals = 0
+        try:
+            await super().__call__(scope, receive, send)
+        except OSError:
+            logger.info("a socket went away while it was written to")
+        finally:
+            self._leave()
+
+    def _leave(self) -> None:
+        if self.address:
+            _sockets[self.address] -= 1
+            if _sockets[self.address] <= 0:
+                del _sockets[self.address]
+        # Cancelling a follower is a reader leaving; the reply itself goes on for its grace.
+        for task in (*self.follows.values(), *([self.watch] if self.watch else [])):
+            task.cancel()
+
     async def connect(self) -> None:
         headers = doors.header_map(self.scope["headers"])
         self.language = settings.LANGUAGE_CODE
-        self.follows: dict[str, asyncio.Task[None]] = {}
         self.peer = (self.scope.get("client") or ("", 0))[0]
         self.forwarded_for = headers.get("x-forwarded-for", "")
-        self.address = ""
         if headers.get("origin", "").rstrip("/") not in settings.ALLOWED_ORIGINS:
             await self.close(REFUSED_ORIGIN)
             return
@@ -50,17 +74,6 @@ class ChatConsumer(AsyncWebsocketConsumer):
         self.heard_at = time.monotonic()
         self.heard_once = False
         self.watch = asyncio.create_task(self._watch())
-
-    async def disconnect(self, code: int) -> None:
-        if not self.address:
-            return
-        _sockets[self.address] -= 1
-        if _sockets[self.address] <= 0:
-            del _sockets[self.address]
-        self.watch.cancel()
-        # Cancelling a follower is a reader leaving; the reply itself goes on for its grace.
-        for task in self.follows.values():
-            task.cancel()
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         self.heard_at, self.heard_once = time.monotonic(), True
@@ -82,6 +95,9 @@ class ChatConsumer(AsyncWebsocketConsumer):
                     await running.stop(message.id, message.secret)
         except ChatError as error:
             await self._refuse(ask_id, error)
+            self.refusals += 1
+            if self.refusals >= MAX_REFUSALS:
+                await self.close(TOO_MANY_REFUSALS)
 
     async def _ask(self, ask: Ask) -> None:
         if ask.secret is None:
@@ -104,6 +120,8 @@ class ChatConsumer(AsyncWebsocketConsumer):
             async with running.reading(followed, grace_s=settings.CHAT_RESUME_GRACE_S):
                 async for event in followed.follow(after_seq):
                     await self._send(event)
+        except OSError:
+            pass  # the reader has gone; disconnect follows
         finally:
             if self.follows.get(followed.id) is asyncio.current_task():
                 del self.follows[followed.id]

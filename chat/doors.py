@@ -1,5 +1,6 @@
 """What both doors, socket and HTTP, do before a question reaches the pipeline: origin, address, limit, id."""
 
+import ipaddress
 import uuid
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass
@@ -32,7 +33,18 @@ def client_address(peer: str, forwarded_for: str) -> str:
     """
     count = settings.TRUSTED_PROXY_COUNT
     hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
-    return hops[-count] if count and len(hops) >= count else peer
+    found = _without_port(hops[-count]) if count and len(hops) >= count else ""
+    return found or peer
+
+
+def _without_port(hop: str) -> str:
+    """Return the address in a hop, which some proxies write with a port; empty when there is none."""
+    for text in (hop, hop.rpartition(":")[0]):
+        try:
+            return str(ipaddress.ip_address(text.strip("[]")))
+        except ValueError:
+            continue
+    return ""
 
 
 def caller(*, peer: str, forwarded_for: str = "", user_id: str | None = None) -> Caller:

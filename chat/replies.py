@@ -8,6 +8,7 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncGenerator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,10 @@ from inference.registry import Served
 from inference.stopping import StopSignal
 
 logger = logging.getLogger(__name__)
+# What somebody asks stands in the beginning; the rest of 16 KiB only costs time.
+MAX_GROUNDED_CHARS = 2_000
+# Two, so that a crowd of askers does not hold the interpreter against the loop that tells them so.
+_threads = ThreadPoolExecutor(2, "ground")
 Event = dict[str, Any]
 
 
@@ -111,7 +116,7 @@ def error_event(ask_id: str | None, error: ChatError | InferenceError, *, reques
 
 async def _answer(answer: Answer, asker: Asker, stop: StopSignal) -> AsyncGenerator[Event, None]:
     yield answer.event("status", stage="grounding", tier=None, model=None, hardware=None, wait_s=None, place=None)
-    found = await asyncio.to_thread(_understand, answer.ask)
+    found = await asyncio.get_running_loop().run_in_executor(_threads, _understand, answer.ask)
     answer.language = found.language
     logger.info("%s in %s, score %.2f, %d sources", answer.request_id, found.language, found.score, len(found.sources))
 
@@ -149,7 +154,12 @@ def _understand(ask: Ask) -> Grounded:
     language = language_of(ask.question, ask.language)
     if is_profane(ask.question, language):
         raise Impolite
-    return ground(ask.question, previous=previous_question(ask.messages), language=language)
+    previous = previous_question(ask.messages)
+    return ground(
+        ask.question[:MAX_GROUNDED_CHARS],
+        previous=previous[:MAX_GROUNDED_CHARS] if previous else None,
+        language=language,
+    )
 
 
 async def _written(
@@ -229,14 +239,6 @@ def _done_without_model(
 
 
 def _done(answer: Answer, reason: str, receipt: Receipt, *, notice: str | None = None) -> Event:
-    tally.record(receipt)
-    logger.info(
-        "%s on rung %s in %d ms, %d tokens",
-        answer.request_id,
-        receipt.rung,
-        answer.elapsed_ms,
-        receipt.completion_tokens,
-    )
     event = answer.event(
         "done",
         finish_reason=reason,
@@ -254,6 +256,15 @@ def _done(answer: Answer, reason: str, receipt: Receipt, *, notice: str | None =
     if notice:
         with translation.override(answer.ask.language):
             event["notice"] = {"code": notice, "message": wording.sentence(notice)}
+    # Counted last: whatever failed before this line is counted as a failure, and nothing twice.
+    tally.record(receipt)
+    logger.info(
+        "%s on rung %s in %d ms, %d tokens",
+        answer.request_id,
+        receipt.rung,
+        answer.elapsed_ms,
+        receipt.completion_tokens,
+    )
     return event
 
 

@@ -21,6 +21,8 @@ from chat import mirror
 from chat.asks import Ask
 from chat.errors import ChatError, Draining, IdReused, Interrupted, UnknownId
 from chat.replies import Event, error_event
+from inference import tally
+from inference.models import Tier
 from inference.stopping import StopSignal
 
 logger = logging.getLogger(__name__)
@@ -125,6 +127,8 @@ class Reply:
         """End with an error event that its readers still get."""
         if not self.finished:
             self.break_off(error)
+            tiers = [event["tier"] for event in self.events if event["type"] == "status" and event["tier"]]
+            tally.record_failure(rung=tiers[-1] if tiers else Tier.SMALL, language=self.language)
             self.abandon()
             await self.settled()
 
@@ -150,11 +154,16 @@ async def start(ask: Ask, pipeline: Pipeline, *, request_id: str) -> Reply | Non
         return None
     reply = Reply(ask, request_id=request_id)
     _replies[ask.id] = reply
-    if not await mirror.claim(reply):
-        # Another process was first. Who attached here meanwhile is told to ask again.
-        del _replies[ask.id]
-        reply.finished = True
-        reply.break_off()
+    claimed = False
+    try:
+        claimed = await mirror.claim(reply)
+    finally:
+        if not claimed:
+            # Another process was first, or the asker has hung up. Who attached here meanwhile is told to ask again.
+            del _replies[ask.id]
+            reply.finished = True
+            reply.break_off()
+    if not claimed:
         return None
     reply.begin(pipeline)
     return reply

@@ -4,7 +4,6 @@ import asyncio
 import secrets
 import uuid
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from typing import Any
 
 import msgspec
@@ -27,6 +26,7 @@ from inference.registry import snapshot
 
 STATUS_OF_ERROR = {"busy": 503, "model_unavailable": 503, "model_timeout": 504, "restarting": 503, "impolite": 400}
 HEARTBEAT = b": waiting\n\n"
+CLIENT_GONE = 499  # nginx's number for it; nobody but the log sees it
 
 
 @gzip_page
@@ -51,15 +51,12 @@ async def chat(request: HttpRequest) -> HttpResponseBase:
     except ChatError as error:
         with translation.override(ask.language if ask else settings.LANGUAGE_CODE):
             return _refusal(ask.id if ask else None, error, request_id)
-    reader = _Reader(followed)
-    try:
-        first = await reader.first_events()
-    except asyncio.CancelledError:
-        reader.leave()  # gone before the first event
-        raise
+    gone: asyncio.Future[None] | None = request.scope.get("gone")  # type: ignore[attr-defined]
+    reader = _Reader(followed, gone=gone)
+    first = await reader.first_events()
     if first[-1]["type"] == "error":
         reader.leave()
-        return _json_error(first[-1])
+        return _json_error(first[-1], status=CLIENT_GONE if gone is not None and gone.done() else None)
     response = StreamingHttpResponse(_stream(reader, first), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
@@ -70,13 +67,17 @@ class _Reader:
     """Reads one reply ahead of the response, so that an early failure can still choose the HTTP status.
 
     It counts as a reader from the beginning until ``leave``; without another one the reply then ends at once.
+    ``gone`` is done when the client has hung up, whatever the view or its response is doing at that moment.
     """
 
-    def __init__(self, followed: Followed) -> None:
+    def __init__(self, followed: Followed, *, gone: asyncio.Future[None] | None) -> None:
         self.followed = followed
         self.events = followed.follow()
+        self._reads = isinstance(followed, running.Reply)
         if isinstance(followed, running.Reply):
             followed.read_by_one_more()
+        if gone is not None:
+            gone.add_done_callback(lambda _gone: self.leave())
 
     async def first_events(self) -> list[Event]:
         """Return the events up to the first that tells how it goes: anything but *grounding*."""
@@ -88,28 +89,30 @@ class _Reader:
         return first
 
     def leave(self) -> None:
-        if isinstance(self.followed, running.Reply):
+        if self._reads and isinstance(self.followed, running.Reply):
+            self._reads = False
             self.followed.read_by_one_less(grace_s=0)
 
 
 async def _stream(reader: _Reader, first: list[Event]) -> AsyncGenerator[bytes, None]:
     """Yield events as they come and a comment every few seconds of silence."""
+    waiting: asyncio.Future[Event | None] | None = None
     try:
         for event in first:
             yield _data(event)
-        async with aclosing(reader.events) as events:
-            while True:
-                waiting = asyncio.ensure_future(anext(events, None))
-                while True:
-                    done, _pending = await asyncio.wait([waiting], timeout=settings.CHAT_KEEP_ALIVE_S)
-                    if done:
-                        break
-                    yield HEARTBEAT
-                if (following := waiting.result()) is None:
-                    return
-                yield _data(following)
+        while True:
+            waiting = asyncio.ensure_future(anext(reader.events, None))
+            while not (await asyncio.wait([waiting], timeout=settings.CHAT_KEEP_ALIVE_S))[0]:
+                yield HEARTBEAT
+            if (following := waiting.result()) is None:
+                return
+            yield _data(following)
     finally:
         reader.leave()
+        if waiting is not None and not waiting.done():
+            waiting.cancel()
+            await asyncio.wait([waiting])
+        await reader.events.aclose()
 
 
 def _data(event: Event) -> bytes:

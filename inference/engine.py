@@ -20,7 +20,7 @@ from inference.admission import Admission, Priority, Ticket, admitted
 from inference.backends.base import BackendClient, Finished, Request, Text, Usage
 from inference.backends.llamacpp import LlamaCpp
 from inference.energy import METHOD, METHOD_TIMINGS, Effort, Meter
-from inference.errors import BackendError, ContextTooLong, NoModel, SwitchedOff, TimedOut
+from inference.errors import BackendError, CircuitOpen, ContextTooLong, NoModel, SwitchedOff, TimedOut
 from inference.registry import Served, snapshot
 from inference.routing import Router
 from inference.stopping import StopSignal
@@ -97,18 +97,25 @@ class Engine:
         for served in candidates:
             begun = False
             last = served is candidates[-1]
+            breaker = self.router.breaker(served.backend)
+            if not breaker.allows(time.monotonic()):
+                if last:
+                    raise CircuitOpen
+                continue
             try:
                 async with admitted(self.queue(served), priority) as ticket:
                     async with aclosing(self._run(served, request, ticket, stop)) as steps:
                         async for step in steps:
                             begun = begun or isinstance(step, Text)
                             yield step
-                self.router.breaker(served.backend).succeeded()
+                if begun:
+                    breaker.succeeded()  # an asker who stopped a silent backend has proved nothing about it
                 return
             except ContextTooLong:
                 raise  # the question's fault, not the backend's: no other one fares better
-            except BackendError:
-                self.router.breaker(served.backend).failed(time.monotonic())
+            except BackendError as error:
+                if not isinstance(error, CircuitOpen):
+                    breaker.failed(time.monotonic())
                 if begun or last:
                     raise
 
@@ -119,6 +126,9 @@ class Engine:
             yield Waiting(place, wait_s)
         if stop.asked:
             return
+        if self.router.breaker(served.backend).is_open(time.monotonic()):
+            # It failed for those in front while we waited: no use in finding out one by one.
+            raise CircuitOpen
         yield Started(served)
         request = replace(request, max_tokens=min(request.max_tokens, served.max_output_tokens))
         number, meter = next(self._numbers), self.meter(served)

@@ -6,6 +6,7 @@ InferenceError
 ├── SwitchedOff          staff switched the model off while it answered
 └── BackendError
     ├── Unavailable      no connection, or an answer that says "not now"
+    │   └── CircuitOpen  it failed too often just now to be asked
     ├── TimedOut         no first token, no next token, or too long in all (``which``)
     ├── Cut              the stream ended without saying why
     ├── Garbled          not what the runtime promises to send
@@ -43,6 +44,10 @@ class BackendError(InferenceError):
 
 class Unavailable(BackendError):
     code = "model_unavailable"
+
+
+class CircuitOpen(Unavailable):
+    """Not asked at all."""
 
 
 class TimedOut(BackendError):

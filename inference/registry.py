@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 
 from inference.models import Backend, Hardware, Model, Tier
 
@@ -115,25 +115,24 @@ class Snapshot:
 
     async def served(self) -> list[Served]:
         """Return the models, switched off ones included; at most one refresh runs at a time."""
-        if self._served is None:
-            self._served = declared()
-            await self._refresh()
-        elif self._outdated:
-            # The answer at hand serves this caller; a slow or absent database delays nobody.
+        if self._outdated:
             self._refreshing = asyncio.create_task(self._refresh())
-        return self._served
+        if self._served is None and self._refreshing is not None:
+            await asyncio.shield(self._refreshing)  # the first askers wait for the switches, together
+        # Later ones are served what is at hand; a slow or absent database delays nobody.
+        return declared() if self._served is None else self._served
 
     @property
     def _outdated(self) -> bool:
         at_it = self._refreshing is not None and not self._refreshing.done()
-        return not at_it and time.monotonic() - self._read_at > settings.SWITCH_CHECK_S
+        return not at_it and (self._served is None or time.monotonic() - self._read_at > settings.SWITCH_CHECK_S)
 
     async def _refresh(self) -> None:
         self._read_at = time.monotonic()
         try:
             self._served = await asyncio.wait_for(sync_to_async(_read, thread_sensitive=False)(), 3)
-        except (DatabaseError, TimeoutError):
-            logger.warning("registry not read, the last known switches hold")
+        except Exception as error:
+            logger.warning("registry not read (%s), the last known switches hold", type(error).__name__)
 
     def forget(self) -> None:
         """Read afresh at the next call."""

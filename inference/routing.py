@@ -17,12 +17,17 @@ class Breaker:
     opened_at: float = 0.0
     trial_at: float = 0.0
 
+    def is_open(self, now: float) -> bool:
+        """Whether nobody may try now. Looking changes nothing, so a page that shows the state takes nobody's trial."""
+        waits = now - self.opened_at < OPEN_S or now - self.trial_at < OPEN_S
+        return self.failures >= FAILURES_TO_OPEN and waits
+
     def allows(self, now: float) -> bool:
-        if self.failures < FAILURES_TO_OPEN:
-            return True
-        if now - self.opened_at < OPEN_S or now - self.trial_at < OPEN_S:
+        """Whether the caller may try now; with five failures behind it, this is the one trial of ten seconds."""
+        if self.is_open(now):
             return False
-        self.trial_at = now
+        if self.failures >= FAILURES_TO_OPEN:
+            self.trial_at = now
         return True
 
     def succeeded(self) -> None:
@@ -47,4 +52,4 @@ class Router:
         """Return the backends to try in order, best first. Empty when the tier has none that may be tried now."""
         now = time.monotonic()
         usable = [one for one in served if one.enabled and one.tier == tier]
-        return [one for one in usable if self.breaker(one.backend).allows(now)]
+        return [one for one in usable if not self.breaker(one.backend).is_open(now)]

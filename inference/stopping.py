@@ -1,6 +1,8 @@
 """How an asker stops an answer: at once, with what was said so far still accounted for."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 
 class StopSignal:
@@ -20,7 +22,11 @@ class StopSignal:
         if self._wait is not None and not self._wait.expired():
             self._wait.reschedule(asyncio.get_running_loop().time())
 
-    def waiting(self, until: float | None) -> asyncio.Timeout:
-        """Return a timeout of the event loop's clock that ``ask`` cuts short; enter it right away."""
-        self._wait = asyncio.timeout_at(0 if self.asked else until)
-        return self._wait
+    @asynccontextmanager
+    async def waiting(self, until: float | None) -> AsyncIterator[None]:
+        """Wait inside until ``until`` (the event loop's clock) or ``ask`` at most. Raises TimeoutError for both."""
+        async with asyncio.timeout_at(0 if self.asked else until) as self._wait:
+            try:
+                yield
+            finally:
+                self._wait = None  # a wait that is over must not be cut short any more

@@ -11,7 +11,7 @@ from collections import defaultdict
 from dataclasses import dataclass, fields
 
 from asgiref.sync import sync_to_async
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
 from inference.models import AnswerTally
@@ -77,8 +77,9 @@ async def write() -> None:
     _pending.clear()
     try:
         await sync_to_async(_upsert, thread_sensitive=False)(taken)
-    except DatabaseError:
-        logger.warning("tally not written, %d kinds kept for later", len(taken))
+    except Exception as error:
+        # Whatever the database or its driver raises while it is away: counts are kept, and the loop goes on.
+        logger.warning("tally not written (%s), %d kinds kept for later", type(error).__name__, len(taken))
         for kind, counts in taken.items():
             _pending[kind].add(counts)
 

@@ -56,6 +56,20 @@ def check_addresses(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs
 
 
 @register()
+def check_debug(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """E011: DEBUG where others can reach it. W012: believing proxies while listening to everybody."""
+    found: list[CheckMessage] = []
+    public = not _loopback(urlsplit(settings.SITE_URL).hostname or "") or not _loopback(settings.BIND)
+    if settings.DEBUG and public:
+        hint = "It shows settings and code to whoever causes an error."
+        found.append(Error("DEBUG is on for an address beyond this machine.", hint=hint, id="siteproject.E011"))
+    if settings.TRUSTED_PROXY_COUNT and not _loopback(settings.BIND):
+        hint = "Whoever reaches the server past the proxy can invent an address; let only the proxy reach it."
+        found.append(Warning("TRUSTED_PROXY_COUNT is set and BIND is not loopback.", hint=hint, id="siteproject.W012"))
+    return found
+
+
+@register()
 def check_choices(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: Any) -> list[CheckMessage]:
     """E007: an unknown runtime. E008: a limit that cannot be read. E009: caps beyond the context window."""
     found: list[CheckMessage] = []

@@ -9,7 +9,7 @@ import asyncio
 from django.conf import settings
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-MAX_HEAD_BYTES = 64 * 1024
+MAX_HEAD_BYTES = 16 * 1024
 
 
 class PatientEnough(HttpToolsProtocol):
@@ -36,6 +36,9 @@ class PatientEnough(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self.transport.abort()
+        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
+            # A blank line stops uvicorn's own timer and begins no request: nobody would ever look again.
+            self._begin()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()

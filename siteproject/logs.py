@@ -25,9 +25,12 @@ class WithoutText(logging.Filter):
         if not record.name.startswith(OURS):
             # Libraries put arguments of their own choosing into messages; their fixed template is enough.
             record.args = tuple(_harmless(arg) for arg in record.args) if isinstance(record.args, tuple) else ()
+            # Some messages are put together before they are logged, with reprs of exceptions below the first line.
+            record.msg = str(record.msg).split("\n", 1)[0]
         return True
 
 
+MAX_MESSAGE_CHARS = 500
 OURS = ("siteproject", "chat", "inference", "content", "accounts", "billing", "compliance")
 
 
@@ -58,6 +61,9 @@ class LineFormatter(logging.Formatter):
             message = record.getMessage()
         except (TypeError, ValueError):
             message = str(record.msg)
+        message = " ".join(
+            message[:MAX_MESSAGE_CHARS].split()
+        )  # a line is a line, whatever a library or a client put into it
         where = f" [{record.where}]" if hasattr(record, "where") else ""
         stamp = self.formatTime(record, "%Y-%m-%dT%H:%M:%S")
         return f"{stamp}Z {record.levelname} {record.name} {getattr(record, 'request_id', '-')} {message}{where}"

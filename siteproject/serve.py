@@ -13,6 +13,8 @@ import sys
 
 import uvicorn
 
+from siteproject.startup import set_up
+
 
 class Server(uvicorn.Server):
     """uvicorn's server with our drain in front of its shutdown."""
@@ -33,6 +35,7 @@ def allow_many_files() -> None:
 def main() -> None:
     """Serve until SIGTERM or SIGINT; exit status 0 for both."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siteproject.settings")
+    set_up()
     from django.conf import settings
 
     # Grounding runs in threads; with the default of 5 ms they keep the loop from saying "I am at it" for as long.

@@ -91,7 +91,8 @@ ALLOWED_HOSTS = sorted({urlsplit(url).hostname or "" for url in (SITE_URL, CHAT_
 if "localhost" in ALLOWED_HOSTS:
     ALLOWED_HOSTS.append("127.0.0.1")
     ALLOWED_ORIGINS.append(SITE_URL.replace("//localhost", "//127.0.0.1"))
-CSRF_TRUSTED_ORIGINS = ALLOWED_ORIGINS
+# Forms carry Django's token and come from our own pages; partners in ALLOWED_ORIGINS may only ask questions.
+CSRF_TRUSTED_ORIGINS = sorted({SITE_URL, CHAT_URL})
 
 # --- Secrets --------------------------------------------------------------------------------
 
@@ -332,6 +333,8 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
         "django.server": {"handlers": [], "level": "INFO", "propagate": True},
+        # A line for each odd Host header would let anyone fill the disk with words of their own.
+        "django.security": {"handlers": [], "level": "CRITICAL", "propagate": False},
         "uvicorn": {"handlers": [], "level": "WARNING", "propagate": True},
         "celery": {"handlers": [], "level": "WARNING", "propagate": True},
     },

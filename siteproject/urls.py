@@ -8,6 +8,7 @@ from django.shortcuts import redirect
 from django.templatetags.static import static
 from django.urls import include, path, register_converter
 
+import accounts.views
 import chat.views
 import content.urls
 import content.views
@@ -38,6 +39,8 @@ public = [
 urlpatterns = [
     path("health", health, name="health"),
     path("accounts/", include("accounts.urls")),
+    # Nobody has a password, so the admin's own form would only be something to guess at.
+    path("admin/login/", accounts.views.staff_login, name="admin-login"),
     path("admin/", admin.site.urls),
     path("llms.txt", content.views.llms),
     path("ai.txt", content.views.ai),

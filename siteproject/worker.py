@@ -6,13 +6,13 @@ and the network. ``-B`` would fork a second process even with threads, so beat r
 
 import os
 
-import django
+from siteproject.startup import set_up
 
 
 def main() -> None:
     """Work until SIGTERM or SIGINT."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siteproject.settings")
-    django.setup()
+    set_up()
 
     from celery.beat import EmbeddedService
 

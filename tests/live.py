@@ -1,5 +1,6 @@
 """A whole running site for tests: real processes, their pids in hand, everything on loopback."""
 
+import atexit
 import os
 import secrets
 import shutil
@@ -146,6 +147,22 @@ def wait_for(condition: Any, seconds: float, context: str = "") -> None:
         time.sleep(0.05)
 
 
+_collected: list[Path] = []
+
+
+def _collect_static(site: Site) -> None:
+    """Collect the static files once for a test run and copy them for the sites that follow."""
+    mine = site.folder.path / "static"
+    if _collected:
+        shutil.copytree(_collected[0], mine)
+        return
+    site.manage("collectstatic", "--noinput", "--verbosity=0")
+    kept = Path(tempfile.mkdtemp(prefix="wagmi-static-"))
+    atexit.register(shutil.rmtree, kept, ignore_errors=True)
+    shutil.copytree(mine, kept, dirs_exist_ok=True)
+    _collected.append(kept)
+
+
 @contextmanager
 def running_site(*, model: bool = True, worker: bool = False, **overrides: str) -> Iterator[Site]:
     """Start a site with its own PostgreSQL and Redis; with the real model, or with ``LLM_CPU_URL`` in ``overrides``."""
@@ -182,8 +199,7 @@ def running_site(*, model: bool = True, worker: bool = False, **overrides: str) 
         for part in parts:
             part.wait_until_ready()
         site.manage("migrate", "--verbosity=0")
-        site.manage("compilecatalogs")
-        site.manage("collectstatic", "--noinput", "--verbosity=0")
+        _collect_static(site)
         site.start_web()
         if worker:
             site.start_worker()

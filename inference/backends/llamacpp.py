@@ -123,13 +123,60 @@ class LlamaCpp:
             await self._session.close()
 
 
+class _Delta(msgspec.Struct):
+    content: str | None = None
+
+
+class _Choice(msgspec.Struct):
+    delta: _Delta | None = None
+    finish_reason: str | None = None
+
+
+class _Details(msgspec.Struct):
+    cached_tokens: int = 0
+
+
+class _Counts(msgspec.Struct):
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    prompt_tokens_details: _Details | None = None
+
+
+class _Timings(msgspec.Struct):
+    prompt_ms: float = 0.0
+    predicted_ms: float = 0.0
+
+
+class _Chunk(msgspec.Struct):
+    """What we read of one event; a part of another type than the runtime promises is Garbled, not a fault of ours."""
+
+    choices: list[_Choice] = []
+    usage: _Counts | None = None
+    timings: _Timings | None = None
+    error: Any = None
+
+
+class _Problem(msgspec.Struct):
+    type: str | None = None
+    n_prompt_tokens: int = 0
+    n_ctx: int = 0
+
+
+class _Refusal(msgspec.Struct):
+    error: _Problem
+
+
+_chunk = msgspec.json.Decoder(_Chunk)
+_refusal = msgspec.json.Decoder(_Refusal)
+
+
 async def _refused(response: aiohttp.ClientResponse) -> None:
     """Raise what a status other than 200 means. The body is read for its numbers only, never shown."""
-    error: dict[str, Any] = {}
-    with contextlib.suppress(msgspec.DecodeError, KeyError, TypeError, UnicodeDecodeError):
-        error = dict(msgspec.json.decode(await response.content.read(MAX_LINE_BYTES))["error"])
-    if error.get("type") == "exceed_context_size_error":
-        raise ContextTooLong(int(error.get("n_prompt_tokens", 0)), int(error.get("n_ctx", 0)))
+    problem = _Problem()
+    with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        problem = _refusal.decode(await response.content.read(MAX_LINE_BYTES)).error
+    if problem.type == "exceed_context_size_error":
+        raise ContextTooLong(problem.n_prompt_tokens, problem.n_ctx)
     if response.status in (401, 403, 404, 429) or response.status >= 500:
         raise Unavailable(f"status {response.status}")
     raise Garbled(f"status {response.status}")
@@ -147,16 +194,15 @@ async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[Piece, Non
         if data == b"[DONE]":
             break
         chunk = _decoded(data)
-        if "error" in chunk:
+        if chunk.error is not None:
             raise Cut("error event")
-        if chunk.get("usage"):
-            usage = _usage(chunk)
-        for choice in chunk.get("choices", ()):
-            text = (choice.get("delta") or {}).get("content")
-            if text:
+        if chunk.usage is not None:
+            usage = _usage(chunk.usage, chunk.timings or _Timings())
+        for choice in chunk.choices:
+            if choice.delta is not None and choice.delta.content:
                 delivered += 1
-                yield Text(text)
-            reason = choice.get("finish_reason") or reason
+                yield Text(choice.delta.content)
+            reason = choice.finish_reason or reason
     if reason not in ("stop", "length"):
         raise Cut("no finish reason")
     # Missing usage is counted by deltas (llama.cpp sends one token each) and marked, never booked as nothing.
@@ -185,23 +231,18 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None
             raise Garbled("line too long")
 
 
-def _decoded(data: bytes) -> dict[str, Any]:
+def _decoded(data: bytes) -> _Chunk:
     try:
-        chunk = msgspec.json.decode(data)
+        return _chunk.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Garbled("not JSON") from error
-    if not isinstance(chunk, dict):
-        raise Garbled("not an object")
-    return chunk
+        raise Garbled("not a chunk") from error
 
 
-def _usage(chunk: dict[str, Any]) -> Usage:
-    counts = chunk["usage"]
-    timings = chunk.get("timings") or {}
+def _usage(counts: _Counts, timings: _Timings) -> Usage:
     return Usage(
-        prompt_tokens=int(counts.get("prompt_tokens", 0)),
-        cached_tokens=int((counts.get("prompt_tokens_details") or {}).get("cached_tokens", 0)),
-        completion_tokens=int(counts.get("completion_tokens", 0)),
-        prompt_ms=float(timings.get("prompt_ms", 0.0)),
-        completion_ms=float(timings.get("predicted_ms", 0.0)),
+        prompt_tokens=counts.prompt_tokens,
+        cached_tokens=counts.prompt_tokens_details.cached_tokens if counts.prompt_tokens_details else 0,
+        completion_tokens=counts.completion_tokens,
+        prompt_ms=timings.prompt_ms,
+        completion_ms=timings.predicted_ms,
     )

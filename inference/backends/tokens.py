@@ -12,6 +12,7 @@ import unicodedata
 # Gemma (<start_of_turn>), DeepSeek (<｜…｜>).
 CONTROL = re.compile(
     r"<(?=\s*\|)|<(?=/?(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn|think|tool_call|tool_response)>)"
+    r"|<(?=[a-z]+(?:_[a-z]+)+>|reponame>|filename>)"
     r"|<(?=<SYS>>|</SYS>>)|\[(?=/?(?:INST|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT)\])|<(?=｜)",
     re.IGNORECASE,
 )

@@ -15,6 +15,7 @@ from siteproject.stack.errors import StackError
 from siteproject.stack.folder import Folder
 from siteproject.stack.part import Part
 
+NOBODY = 65534
 ROLE = DATABASE = "wagmi"
 ADMINISTRATOR = "postgres"
 
@@ -161,9 +162,15 @@ class Postgres(Part):
         command += [] if self._durable else ["--no-sync"]
         self.child = Child(command, log=self.log, environment=bare_environment(), user=user)
 
+    def _let_in(self, user: str) -> None:
+        """Let this user of the machine in, and nobody else: as root the server shares its own user with others."""
+        (self.data / "pg_hba.conf").write_text("local all all peer map=stack\n")
+        (self.data / "pg_ident.conf").write_text("".join(f"stack {user} {role}\n" for role in (ADMINISTRATOR, ROLE)))
+
     def _serve(self) -> None:
         prefix, user = _other_user_than_root(self.data, self.sockets)
         end_predecessor(self.data)
+        self._let_in(_seen_as(prefix))
         settings = self._settings | {"unix_socket_directories": str(self.sockets)}
         words = [f"--{name}={value}" for name, value in settings.items()]
         self.child = Child(
@@ -173,6 +180,11 @@ class Postgres(Part):
             stop_signal=self.stop_signal,
             user=user,
         )
+
+
+def _seen_as(prefix: list[str]) -> str:
+    """Return the name under which the kernel shows us to the server: inside a user namespace root is nobody."""
+    return pwd.getpwuid(NOBODY if prefix else os.geteuid()).pw_name
 
 
 def binary(name: str) -> Path:
@@ -234,10 +246,7 @@ def _other_user_than_root(data: Path, sockets: Path) -> tuple[list[str], int | N
     """
     if os.geteuid() != 0:
         return [], None
-    try:
-        nobody = pwd.getpwnam("nobody").pw_uid
-    except KeyError:
-        nobody = 65534
+    nobody = NOBODY
     if all(_open_to_all(path) for path in (data.parent, sockets.parent, binary("postgres").parent)):
         _give(data, nobody)
         _give(sockets, nobody)

@@ -94,3 +94,11 @@ def test_addresses_are_one_person_whatever_their_case() -> None:
     staff.make_staff("dana@example.ORG")
 
     assert User.objects.count() == 1
+
+
+def test_the_admin_asks_for_a_link_and_takes_no_password(client: Client) -> None:
+    response = client.get("/admin/", follow=True)
+
+    assert response.status_code == 403
+    assert b'type="password"' not in response.content
+    assert client.post("/admin/login/", {"username": "dana@example.org", "password": "x"}).status_code == 405

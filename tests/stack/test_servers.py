@@ -14,7 +14,7 @@ import pytest
 from siteproject.stack.errors import StackError
 from siteproject.stack.folder import Folder
 from siteproject.stack.llama import LlamaServer
-from siteproject.stack.postgres import Postgres
+from siteproject.stack.postgres import Postgres, binary
 from siteproject.stack.redis_server import Redis
 
 SECRET_WORDS = "nobody-may-read-this"
@@ -144,3 +144,16 @@ def test_the_model_server_asks_for_its_key_and_accounts_for_its_time(folder: Fol
 
     assert llama.cpu_seconds() == 0
     assert not llama.pid_file.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_another_user_of_the_machine_is_not_let_into_postgresql(folder: Folder) -> None:
+    with Postgres(folder, durable=False).running() as postgres:
+        command = [str(binary("psql")), "-h", str(postgres.sockets), "-U", "postgres", "-c", "SELECT 1"]
+        ours = subprocess.run(command, capture_output=True, text=True, check=False)
+        theirs = subprocess.run(
+            command, capture_output=True, text=True, check=False, user=65534, group=65534, extra_groups=[]
+        )
+
+    assert ours.returncode == 0, ours.stderr
+    assert theirs.returncode != 0 and "peer" in theirs.stderr.casefold()
