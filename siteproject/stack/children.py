@@ -3,6 +3,7 @@
 import contextlib
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -110,6 +111,17 @@ def open_log(log: Path) -> BinaryIO:
     if log.exists() and log.stat().st_size > LOG_KEPT_BYTES:
         log.replace(log.with_name(log.name + ".1"))
     return os.fdopen(os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab")
+
+
+def keep_small(log: Path) -> None:
+    """Turn over a log that is being written: its lines are copied to ``<name>.1`` and it starts anew.
+
+    The writer appends, so it goes on at the new end; a line written between copy and cut is lost.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > LOG_KEPT_BYTES:
+            shutil.copyfile(log, log.with_name(log.name + ".1"))
+            os.truncate(log, 0)
 
 
 def last_line(log: Path) -> str:

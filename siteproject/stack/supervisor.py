@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 from siteproject.stack import environment, leftovers, preparation
 from siteproject.stack.application import Web, Worker
+from siteproject.stack.children import keep_small
 from siteproject.stack.errors import StackError
 from siteproject.stack.folder import ROOT, Folder
 from siteproject.stack.llama import ALIAS, WEIGHTS_SHA256, LlamaServer, settings_from_environment
@@ -272,6 +273,8 @@ class Supervisor:
             raise Stopped
         for watch in self._watched:
             self._tend(watch)
+            if watch.part.child is not None:
+                keep_small(watch.part.child.log)
         self.terminal.show_news()
 
     def _tend(self, watch: Watch) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from siteproject.stack import children
 from siteproject.stack.errors import StackError
 from siteproject.stack.folder import Folder
 from siteproject.stack.llama import LlamaServer
@@ -157,3 +158,18 @@ def test_another_user_of_the_machine_is_not_let_into_postgresql(folder: Folder) 
 
     assert ours.returncode == 0, ours.stderr
     assert theirs.returncode != 0 and "peer" in theirs.stderr.casefold()
+
+
+def test_a_log_that_has_grown_is_turned_over_while_its_writer_goes_on(
+    folder: Folder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(children, "LOG_KEPT_BYTES", 10)
+    log = folder.log / "part.log"
+    with children.open_log(log) as writer:
+        writer.write(b"many old lines\n")
+        writer.flush()
+        children.keep_small(log)
+        writer.write(b"a new line\n")
+
+    assert log.read_bytes() == b"a new line\n"
+    assert log.with_name("part.log.1").read_bytes() == b"many old lines\n"
