@@ -155,11 +155,12 @@ def _understand(ask: Ask) -> Grounded:
     if is_profane(ask.question, language):
         raise Impolite
     previous = previous_question(ask.messages)
-    return ground(
-        ask.question[:MAX_GROUNDED_CHARS],
-        previous=previous[:MAX_GROUNDED_CHARS] if previous else None,
-        language=language,
-    )
+    return ground(_beginning(ask.question), previous=_beginning(previous) if previous else None, language=language)
+
+
+def _beginning(text: str) -> str:
+    """Return the first ``MAX_GROUNDED_CHARS`` of a text, cut between words."""
+    return text if len(text) <= MAX_GROUNDED_CHARS else text[:MAX_GROUNDED_CHARS].rpartition(" ")[0]
 
 
 async def _written(

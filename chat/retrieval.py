@@ -1,6 +1,7 @@
 """Ranks passages for a question with BM25: the only file that knows rank_bm25 and numpy."""
 
 import itertools
+import math
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,14 +27,17 @@ JOINT_CANDIDATES = 20
 # What a synonym is worth where the word itself would be worth 1.
 SYNONYM_WEIGHT = 0.5
 
+# What a phrasing in just the question's words adds, as a share of the most that BM25 could give for those words.
+PHRASING_WEIGHT = 0.5
+
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """A passage for one question. ``score`` is BM25: no unit, comparable within one call only."""
+    """A passage for one question. ``score`` is BM25 with a part for phrasings: comparable within one call only."""
 
     passage: Passage
     score: float
-    coverage: float  # 0 to 1: how much of the question's weight the passage has
+    coverage: float  # 0 to 1: how much of the question's weight the passage has, or how near one of its phrasings is
     strength: float  # 0 to 1: the score as a share of what the question's words could reach
 
 
@@ -56,6 +60,58 @@ class _Asked:
         )
 
 
+class _Phrasings:
+    """The visitors' wordings of all passages, each found by its words (document expansion, Nogueira et al., 2019).
+
+    They are kept apart from the texts: one that asks what the visitor asks counts, many that share a word do not.
+    """
+
+    def __init__(self, passages: Sequence[Passage], language: str) -> None:
+        found = [
+            (at, frozenset(terms(one, language))) for at, passage in enumerate(passages) for one in passage.phrasings
+        ]
+        self.bags = [bag for _at, bag in found if bag]
+        self._passage_of = np.array([at for at, bag in found if bag], dtype=int)
+        self._passages = len(passages)
+        holders: dict[str, list[int]] = {}
+        for number, bag in enumerate(self.bags):
+            for term in bag:
+                holders.setdefault(term, []).append(number)
+        self._holders = {term: np.array(numbers) for term, numbers in holders.items()}
+        self._weights = np.ones(len(self.bags))
+
+    def idf(self) -> dict[str, float]:
+        """Return how rare each word is among the passages, by their phrasings alone."""
+        counts = {term: len(set(self._passage_of[numbers])) for term, numbers in self._holders.items()}
+        return {term: math.log((self._passages - n + 0.5) / (n + 0.5)) for term, n in counts.items()}
+
+    def weigh(self, idf: Mapping[str, float]) -> None:
+        """Take over how much each word weighs."""
+        self._weights = np.array([sum(idf[term] for term in bag) for bag in self.bags])
+
+    def overlaps(self, asked: Sequence[tuple[str, float, float, frozenset[str]]]) -> np.ndarray:
+        """Return for each passage how near its nearest phrasing is to the question, 0 to 1.
+
+        ``asked``: term, its weight, its rarity, and what may stand for it. Near is the harmonic mean of two shares: how
+        much of the question the phrasing has, and how much of the phrasing the question has.
+        """
+        forth, back = np.zeros(len(self.bags)), np.zeros(len(self.bags))
+        for term, weight, idf, alike in asked:
+            hit = np.zeros(len(self.bags))
+            for other in alike & self._holders.keys():
+                hit[self._holders[other]] = SYNONYM_WEIGHT
+            if term in self._holders:
+                hit[self._holders[term]] = 1.0
+            forth += weight * idf * hit
+            back += idf * hit
+        forth /= sum(weight * idf for _term, weight, idf, _alike in asked)
+        back = np.minimum(1.0, back / self._weights)
+        nearest = np.zeros(self._passages)
+        both = np.maximum(forth + back, 1e-9)  # nothing in common is 0, not a division by it
+        np.maximum.at(nearest, self._passage_of, 2 * forth * back / both)
+        return nearest
+
+
 class Thesaurus:
     """The curated synonyms of one language, by stem."""
 
@@ -74,8 +130,9 @@ class Thesaurus:
 class Index:
     """BM25 (Robertson and Zaragoza, 2009) over the passages of one language, with synonyms. Threads may share it.
 
-    A passage is indexed with its heading once and its title twice: measured best on the committed questions (adding the
-    phrasings of the approved questions placed fewer passages right).
+    A passage is indexed with its heading once and its title twice: measured best on the committed questions. Its
+    phrasings are matched one by one beside the text. Those of the approved questions are not among them: with them
+    fewer passages stood first.
     """
 
     def __init__(
@@ -96,14 +153,18 @@ class Index:
         corpus = [terms(text, language) for text in texts]
         self._bm25 = BM25Okapi(corpus) if any(corpus) else None
         # A word in half of the passages would weigh nothing at all, and a question of such words could not be judged.
-        self._idf = {term: max(float(idf), LEAST_IDF) for term, idf in self._bm25.idf.items()} if self._bm25 else {}
+        self._phrasings = _Phrasings(self.passages, language)
+        # The texts say how rare a word is; the phrasings only where no text has it.
+        rarity = self._phrasings.idf() | (self._bm25.idf if self._bm25 else {})
+        self._idf = {term: max(float(idf), LEAST_IDF) for term, idf in rarity.items()}
+        self._phrasings.weigh(self._idf)
         self._highest_idf = max(self._idf.values(), default=1.0)
         self._vocabulary = sorted(self._idf)
         self._rows: dict[str, np.ndarray] = {}
         self._sentences = [[frozenset(terms(one, language)) for one in sentences(each.text)] for each in self.passages]
 
     def knows(self, term: str) -> bool:
-        """Return whether a passage has the term or one that is like it."""
+        """Return whether a passage or a phrasing of it has the term or one that is like it."""
         return term in self._idf or any(other in self._idf for other in self.alike(term))
 
     def idf(self, term: str) -> float:
@@ -126,26 +187,34 @@ class Index:
         return others | frozenset(word for word in family if abs(len(word) - len(term)) <= 4)
 
     def rank(self, question: Mapping[str, float]) -> list[Scored]:
-        """Return every passage that shares a term with ``question`` (term to weight), best first."""
+        """Return every passage that shares a term with ``question`` (term to weight), best first.
+
+        What a passage scores is BM25 of its text, more where words meet in one sentence, and a part for its nearest
+        phrasing.
+        """
         if self._bm25 is None or not question:
             return []
         score = np.zeros(len(self.passages))
         covered = np.zeros(len(self.passages))
-        whole = 0.0
-        heaviest = sorted(question, key=lambda term: -question[term] * self.idf(term))[:MAX_TERMS]
-        for term in heaviest:
+        rarity = {term: self.idf(term) for term in question}
+        heaviest = sorted(question, key=lambda term: -question[term] * rarity[term])[:MAX_TERMS]
+        asked = [(term, question[term], rarity[term], self.alike(term)) for term in heaviest]
+        whole = sum(weight * idf for _term, weight, idf, _alike in asked)
+        for term, weight, idf, _alike in asked:
             row, hit = self._row(term)
-            weight = question[term]
             score += weight * row
-            covered += weight * self.idf(term) * hit
-            whole += weight * self.idf(term)
+            covered += weight * idf * hit
         # Words of the question that meet in one sentence say more than the same words strewn over the passage.
-        weights = [(term, question[term] * self.idf(term), self.alike(term)) for term in heaviest]
+        weights = [(term, weight * idf, alike) for term, weight, idf, alike in asked]
         for at in np.argsort(-score, kind="stable")[:JOINT_CANDIDATES]:
             score[at] *= 1 + self._joint_share(at, weights) / whole
-        reachable = 2 * whole * (self._bm25.k1 + 1)
+        nearest = self._phrasings.overlaps(asked)
+        most = whole * (self._bm25.k1 + 1)
+        score += PHRASING_WEIGHT * nearest * most
+        coverage = np.maximum(covered / whole, nearest)
+        strength = score / (2 * most)
         return [
-            Scored(self.passages[at], float(score[at]), float(covered[at] / whole), float(score[at] / reachable))
+            Scored(self.passages[at], float(score[at]), float(coverage[at]), float(strength[at]))
             for at in np.argsort(-score, kind="stable")
             if score[at] > 0
         ]
@@ -180,7 +249,7 @@ class Index:
 
     def _scores(self, term: str) -> np.ndarray:
         """Return each passage's BM25 for one term; kept for the words of the passages, never for a visitor's own."""
-        if self._bm25 is None or term not in self._idf:
+        if self._bm25 is None or term not in self._bm25.idf:
             return np.zeros(len(self.passages))
         if term not in self._rows:
             self._rows[term] = self._bm25.get_scores([term])

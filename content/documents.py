@@ -20,6 +20,10 @@ CONTENT = Path(__file__).parent
 Line = Annotated[str, msgspec.Meta(min_length=1, pattern=r"^[^\n]*$")]
 Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
+# Fewer miss too many of the words a visitor may use, more dilute what a section is about.
+PHRASINGS_A_SECTION = range(4, 9)
+MAX_PHRASING_LETTERS = 120
+
 
 class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """An approved pair: phrasings of one question, the answer a person stands behind, the section that proves it."""
@@ -40,6 +44,7 @@ class Knowledge(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ai_assisted: bool
     reviewed_by: str | None
     questions: list[Question]
+    search: dict[str, list[str]] = {}  # section to questions in visitors' words: searched, never shown
 
 
 # A new kind of document is a folder of this name and a line here.
@@ -87,6 +92,7 @@ def read_document(path: Path, *, kind: str, root: Path = CONTENT) -> Document:
     sections = tuple(_sections(body, file=file, first_line=first_line))
     document = Document(kind, path.parent.name, path.stem, file, meta, body, sections, lines)
     _check_questions(document)
+    _check_search(document)
     return document
 
 
@@ -108,7 +114,8 @@ def read_yaml(text: str, shape: Any, *, file: str, first_line: int = 1) -> tuple
         unknown = re.search(r"unknown field `(.+)`", problem)
         if unknown:
             path = f"{path}.{unknown[1]}".lstrip(".")
-        line = lines.get(path, first_line)
+        # Inside a mapping of free names the library says [...] for the name: its own line is as near as we get.
+        line = lines.get(path) or lines.get(path.partition("[...]")[0], first_line)
         raise ContentError(file, line, f"{path}: {_lower_first(problem)}" if path else _lower_first(problem)) from None
 
 
@@ -191,6 +198,34 @@ def _check_questions(document: Document) -> None:
             path = f"questions[{index}].section"
             problem = f"{path}: no section {question.section}; there are {', '.join(sorted(slugs))}"
             raise ContentError(document.file, document.lines[path], problem)
+
+
+def _check_search(document: Document) -> None:
+    """Refuse phrasings for a section that is not there, too few or too many, and one that stands twice in the file."""
+    slugs = {section.slug for section in document.sections}
+    seen: dict[str, str] = {}
+    for slug, phrasings in document.meta.search.items():
+        path = f"search.{slug}"
+        if slug not in slugs:
+            problem = f"{path}: no section {slug}; there are {', '.join(sorted(slugs))}"
+            raise ContentError(document.file, document.lines[path], problem)
+        if len(phrasings) not in PHRASINGS_A_SECTION:
+            few, many = PHRASINGS_A_SECTION[0], PHRASINGS_A_SECTION[-1]
+            problem = f"{path}: {len(phrasings)} phrasings, a section has {few} to {many}"
+            raise ContentError(document.file, document.lines[path], problem)
+        for at, phrasing in enumerate(phrasings):
+            here = f"{path}[{at}]"
+            first = seen.setdefault(same_question(phrasing), here)
+            if first != here:
+                raise ContentError(document.file, document.lines[here], f"{here}: stands at {first} already")
+            if not 1 <= len(phrasing) <= MAX_PHRASING_LETTERS or "\n" in phrasing:
+                problem = f"{here}: expected one line of 1 to {MAX_PHRASING_LETTERS} letters"
+                raise ContentError(document.file, document.lines[here], problem)
+
+
+def same_question(text: str) -> str:
+    """Return ``text`` so that one question typed two ways is equal: no capitals, no double spaces, no question mark."""
+    return " ".join(text.casefold().split()).rstrip(" ?")
 
 
 def _lower_first(text: str) -> str:

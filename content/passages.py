@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 from django.conf import settings
 
-from content.documents import CONTENT, FRONT_MATTER, Document, read_document, read_yaml
+from content.documents import CONTENT, FRONT_MATTER, Document, read_document, read_yaml, same_question
 from content.errors import ContentError
 
 MAX_PASSAGE_TOKENS = 200
@@ -34,6 +34,7 @@ class Passage:
     heading: str
     url: str  # path with fragment
     text: str
+    phrasings: tuple[str, ...] = ()  # questions in visitors' words that the section answers: searched, never shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ def passages(language: str, *, root: Path = CONTENT) -> tuple[Passage, ...]:
             heading=section.heading,
             url=address(document, section.slug),
             text=section.text,
+            phrasings=tuple(document.meta.search.get(section.slug, ())),
         )
         for document in _published(language, root)
         for section in document.sections
@@ -185,6 +187,7 @@ def _read(files: list[Path], root: Path) -> Library:
             errors.append(error)
     errors.extend(_missing_languages(files, root))
     errors.extend(_ambiguous_questions(documents))
+    errors.extend(_ambiguous_phrasings(documents))
     return Library(tuple(documents), groups, tuple(errors))
 
 
@@ -218,8 +221,20 @@ def _ambiguous_questions(documents: list[Document]) -> Iterator[ContentError]:
     for document in documents:
         for number, question in enumerate(document.meta.questions):
             for index, ask in enumerate(question.ask):
-                key = (document.language, " ".join(ask.casefold().split()).rstrip(" ?"))
+                key = (document.language, same_question(ask))
                 owner = owners.setdefault(key, f"{document.file} questions[{number}]")
                 if owner != f"{document.file} questions[{number}]":
                     path = f"questions[{number}].ask[{index}]"
                     yield ContentError(document.file, document.lines[path], f"{path}: also asked in {owner}")
+
+
+def _ambiguous_phrasings(documents: list[Document]) -> Iterator[ContentError]:
+    """Yield an error for a phrasing that two documents claim: it would lead to either."""
+    owners: dict[tuple[str, str], str] = {}
+    for document in documents:
+        for slug, phrasings in document.meta.search.items():
+            for at, phrasing in enumerate(phrasings):
+                owner = owners.setdefault((document.language, same_question(phrasing)), document.file)
+                if owner != document.file:
+                    path = f"search.{slug}[{at}]"
+                    yield ContentError(document.file, document.lines[path], f"{path}: also leads to {owner}")

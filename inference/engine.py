@@ -122,11 +122,13 @@ class Engine:
     async def _run(
         self, served: Served, request: Request, ticket: Ticket, stop: StopSignal
     ) -> AsyncGenerator[Step, None]:
+        waited = False
         async for place, wait_s in ticket.places(stop):
+            waited = True
             yield Waiting(place, wait_s)
         if stop.asked:
             return
-        if self.router.breaker(served.backend).is_open(time.monotonic()):
+        if waited and self.router.breaker(served.backend).is_open(time.monotonic()):
             # It failed for those in front while we waited: no use in finding out one by one.
             raise CircuitOpen
         yield Started(served)

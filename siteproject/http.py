@@ -19,6 +19,7 @@ class PatientEnough(HttpToolsProtocol):
     """
 
     _deadline: asyncio.TimerHandle | None = None
+    _upgraded = False
     _in_head = True
     _head_bytes = 0
 
@@ -36,7 +37,8 @@ class PatientEnough(HttpToolsProtocol):
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self.transport.abort()
-        if self._deadline is None and (self.cycle is None or self.cycle.response_complete):
+        idle = self.cycle is None or self.cycle.response_complete
+        if idle and self._deadline is None and not self._upgraded:
             # A blank line stops uvicorn's own timer and begins no request: nobody would ever look again.
             self._begin()
 
@@ -53,6 +55,7 @@ class PatientEnough(HttpToolsProtocol):
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
+        self._upgraded = True
         self._end()  # from here on the consumer watches over it
         super().handle_websocket_upgrade()
 

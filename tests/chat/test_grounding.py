@@ -2,7 +2,6 @@
 
 import json
 import threading
-from hashlib import sha256
 
 import pytest
 
@@ -22,6 +21,8 @@ TEXTS = {
     "languages": "The pages are written in English and French. German is planned for nobody.",
 }
 
+PHRASINGS = {"cookies": ("Are you spying on me?", "Do you track my steps?"), "energy": ("Is it green?",)}
+
 
 @pytest.fixture(scope="module")
 def index() -> Index:
@@ -40,6 +41,30 @@ def test_the_best_passage_comes_first_with_its_words_as_they_stand(index: Index)
     assert got.sources[0].passage.document == "licence"
     assert got.sources[0].best_sentence == "The code is under the Apache licence."
     assert got.sources[0].quote == TEXTS["licence"]
+
+
+def test_a_passage_is_found_by_a_phrasing_that_its_text_does_not_have() -> None:
+    passages = [
+        Passage(slug, slug, "en", slug.title(), "In short", "/", text, PHRASINGS.get(slug, ()))
+        for slug, text in TEXTS.items()
+    ]
+    index = Index(passages, language="en")
+
+    found = index.rank(weighted_terms("So are you spying on me?", None, index))
+
+    assert [scored.passage.id for scored in found] == ["cookies"]
+    assert found[0].coverage == 1.0
+    assert found[0].passage.text == TEXTS["cookies"]
+
+
+def test_the_nearest_phrasing_counts_and_not_their_number(index: Index) -> None:
+    many = Passage("many", "many", "en", "Many", "M", "/", "Nothing.", ("a green boat", "a red boat", "a blue boat"))
+    one = Passage("one", "one", "en", "One", "O", "/", "Nothing.", ("a yellow boat",))
+    boats = Index([*index.passages, many, one], language="en")
+
+    found = boats.rank(weighted_terms("Where is the yellow boat?", None, boats))
+
+    assert [scored.passage.id for scored in found] == ["one", "many"]
 
 
 @pytest.mark.parametrize(
@@ -130,9 +155,8 @@ def test_a_fresh_index_takes_over_when_the_content_changed(monkeypatch: pytest.M
 @pytest.mark.parametrize("language", languages())
 def test_the_thresholds_belong_to_the_committed_question_set(language: str) -> None:
     figures = json.loads(grounding.CALIBRATION.read_text(encoding="utf-8"))[language]
-    questions = (bench.QUESTIONS / f"{language}.yaml").read_bytes()
 
-    assert figures["set_sha256"] == sha256(questions).hexdigest(), "run python -m bench.answers --calibrate"
+    assert figures["set_sha256"] == bench.calibration_digest(language), "run python -m bench.answers --calibrate"
     assert 0 < thresholds(language).answerable < thresholds(language).verified_score <= 1
 
 

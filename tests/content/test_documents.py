@@ -19,6 +19,12 @@ questions:
   - ask: ["Do you use cookies?", "Any cookies here?"]
     answer: The public pages set no cookie.
     section: no-cookie-at-all
+search:
+  no-cookie-at-all:
+    - Do you spy on me?
+    - Where is the popup?
+    - Must I accept anything?
+    - Is there a banner?
 ---
 ## No cookie at all
 
@@ -48,7 +54,8 @@ def test_a_sound_document_keeps_its_words_and_loses_its_markup(tmp_path: Path) -
     assert (document.slug, document.language, document.published) == ("cookies", "en", True)
     assert [section.slug for section in document.sections] == ["no-cookie-at-all", "ete-a-lecole"]
     assert document.sections[0].text == "The public pages set no cookie. A link and code stay readable."
-    assert document.sections[1].line == 19
+    assert document.sections[1].line == 25
+    assert document.meta.search["no-cookie-at-all"][1] == "Where is the popup?"
 
 
 @pytest.mark.parametrize(
@@ -65,12 +72,21 @@ def test_a_sound_document_keeps_its_words_and_loses_its_markup(tmp_path: Path) -
         ("reviewed_by: null", "title: Again", "8: title: given twice"),
         ("    answer: The public pages set no cookie.", "    answer: 7", "11: questions[0].answer: expected `str`"),
         ("section: no-cookie-at-all", "section: nowhere", "12: questions[0].section: no section nowhere"),
+        ("search:\n  no-cookie-at-all:", "search:\n  nowhere:", "14: search.nowhere: no section nowhere"),
+        ("    - Is there a banner?\n", "", "14: search.no-cookie-at-all: 3 phrasings, a section has 4 to 8"),
+        (
+            "- Is there a banner?",
+            "- where is  the POPUP",
+            "18: search.no-cookie-at-all[3]: stands at search.no-cookie-at-al",
+        ),
+        ("- Is there a banner?", f"- {'x' * 121}", "18: search.no-cookie-at-all[3]: expected one line of 1 to 120"),
+        ("- Is there a banner?", "- 7", "13: search[...][3]: expected `str`, got `int`"),
         ("topics: [privacy]", "topics: [privacy", "7: expected ',' or ']'"),
         ("---\ntitle", "title", "1: expected front matter"),
-        ("## No cookie at all", "No heading", "14: expected the text to begin with a heading"),
-        ("## Été à l'école", "### Deeper", "19: expected ## headings only, found ###"),
-        ("## Été à l'école", "## No cookie at all", "19: two sections are named no-cookie-at-all"),
-        ("\nSecond passage.\n", "", '19: the section "Été à l\'école" needs'),
+        ("## No cookie at all", "No heading", "20: expected the text to begin with a heading"),
+        ("## Été à l'école", "### Deeper", "25: expected ## headings only, found ###"),
+        ("## Été à l'école", "## No cookie at all", "25: two sections are named no-cookie-at-all"),
+        ("\nSecond passage.\n", "", '25: the section "Été à l\'école" needs'),
     ],
 )
 def test_what_is_wrong_is_named_with_its_line(tmp_path: Path, old: str, new: str, expected: str) -> None:

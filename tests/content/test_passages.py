@@ -54,12 +54,33 @@ def write(root: Path, slug: str, language: str, **changes: str) -> None:
     path.write_text(PAGE.format(**values), encoding="utf-8")
 
 
+def search(root: Path, slug: str, *phrasings: str) -> None:
+    """Add phrasings to the only section of a document."""
+    path = root / "knowledge" / slug / "en.md"
+    lines = "".join(f"    - {phrasing}\n" for phrasing in phrasings)
+    path.write_text(
+        path.read_text(encoding="utf-8").replace("---\n## ", f"search:\n  heading:\n{lines}---\n## "), encoding="utf-8"
+    )
+
+
 def test_each_section_is_a_passage_with_its_address(root: Path) -> None:
     assert [(each.id, each.url) for each in passages("en", root=root)] == [
         ("alpha#heading", "/knowledge/alpha/#heading"),
         ("beta#heading", "/knowledge/beta/#heading"),
     ]
     assert passages("fr", root=root)[0].url == "/fr/knowledge/alpha/#heading"
+
+
+def test_a_passage_carries_its_phrasings_and_two_documents_cannot_share_one(root: Path) -> None:
+    phrasings = ("Who spies on me?", "Am I tracked?", "Who follows me?", "Any analytics?")
+    search(root, "alpha", *phrasings)
+    assert [passage.phrasings for passage in passages("en", root=root)] == [phrasings, ()]
+
+    search(root, "beta", "Is it dear?", "am i  TRACKED", "Who pays?", "Any fees?")
+    with pytest.raises(
+        ContentError, match=r"beta/en\.md:18: search\.heading\[1\]: also leads to content/knowledge/alpha/en\.md"
+    ):
+        passages("en", root=root)
 
 
 def test_approved_pairs_point_to_the_passage_that_proves_them(root: Path) -> None:
@@ -137,6 +158,11 @@ def test_our_own_content_is_sound() -> None:
     assert [str(error) for error in library().errors] == []
     assert check_content(app_configs=None) == []
     assert not [message for message in run_checks() if message.id == "content.E001"]
+
+
+@pytest.mark.parametrize("language", languages())
+def test_every_section_of_ours_can_be_found_in_visitors_words(language: str) -> None:
+    assert [passage.id for passage in passages(language) if not passage.phrasings] == []
 
 
 @pytest.mark.parametrize("language", languages())

@@ -287,7 +287,8 @@ HIDDEN = {
 
 @pytest.mark.parametrize("token", HIDDEN.values(), ids=HIDDEN)
 def test_fault_28_control_tokens_never_reach_the_model_whole(stage: Stage, token: str) -> None:
-    assert_one_end(stage.site.events(f"{token}{QUESTION}{token}"))
+    # With enough words of ours around it: a strange word alone would have us say that we do not know.
+    assert_one_end(stage.site.events(f"Is the licence of the weights the Apache licence? {QUESTION} {token}"))
 
     prompt = stage.server.last.prompt
     visible = "".join(char for char in token if char not in "\u200b\u2060\u00ad\u202e")
@@ -329,9 +330,10 @@ def test_fault_28_a_question_of_sixteen_kibibytes_gets_an_honest_end(live_site: 
         assert response.json()["error"]["code"] == "context_length_exceeded"
         assert "1024" in response.json()["error"]["message"]
     else:
-        assert_one_end(events_of(response.text))
-        assert events_of(response.text)[-1]["code"] == "context_length_exceeded"
-        assert "1024" in events_of(response.text)[-1]["message"]
+        events = events_of(response.text)
+        assert_one_end(events)
+        assert events[-1]["code"] == "context_length_exceeded", events[-1]
+        assert "1024" in events[-1]["message"]
     wait_for(live_site.healthy, 5)
     started = time.monotonic()
     assert live_site.events(QUESTION)[-1]["rung"] == "small"
