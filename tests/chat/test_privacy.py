@@ -26,7 +26,8 @@ from tests.live import Site, ask, events_of, received, running_site, wait_for
 
 pytestmark = pytest.mark.slow
 KEPT_S = 2
-ANSWERABLE = "Which licence is the code under and can I reuse it?"
+# Enough words of ours to bear one that no page knows.
+ANSWERABLE = "Is the licence of the weights the Apache licence? Which licence is the code under and can I reuse it?"
 LARGEST_FILE_BYTES = 100 * 1024 * 1024
 
 
