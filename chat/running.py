@@ -206,10 +206,6 @@ async def reading(followed: Followed, *, grace_s: float) -> AsyncIterator[None]:
         followed.read_by_one_less(grace_s=grace_s)
 
 
-def running_count() -> int:
-    return sum(not reply.finished for reply in _replies.values())
-
-
 async def drain() -> None:
     """Refuse new questions, give running answers ``CHAT_DRAIN_S``, end the rest with an honest error."""
     if _state["draining"]:

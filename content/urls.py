@@ -4,7 +4,6 @@ from django.urls import path
 
 from content import views
 
-app_name = "content"
 page_patterns = [
     path("", views.home, name="home"),
     path("knowledge/", views.knowledge_list, name="knowledge-list"),
