@@ -1,7 +1,23 @@
 """Conversations: grounding, replies, and the events a page paints."""
 
 from django.apps import AppConfig
+from django.conf import settings
+
+from content import values
 
 
 class ChatConfig(AppConfig):
     name = "chat"
+
+    def ready(self) -> None:
+        from chat import asks, limits
+
+        values.register("chat_questions", lambda: limits.parse_limit(settings.CHAT_RATE_LIMIT)[0])
+        values.register("chat_minutes", lambda: limits.parse_limit(settings.CHAT_RATE_LIMIT)[1] / 60)
+        values.register("resume_grace_s", lambda: settings.CHAT_RESUME_GRACE_S)
+        values.register("resume_kept_s", lambda: settings.CHAT_RESUME_KEPT_S)
+        values.register("socket_idle_s", lambda: settings.CHAT_SOCKET_IDLE_S)
+        values.register("seal_days", lambda: settings.SEAL_MAX_AGE_DAYS)
+        values.register("message_kib", lambda: asks.MAX_MESSAGE_BYTES // 1024)
+        values.register("conversation_kib", lambda: asks.MAX_ASK_BYTES // 1024)
+        values.register("messages_max", lambda: asks.MAX_MESSAGES)

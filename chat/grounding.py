@@ -14,7 +14,8 @@ from chat.retrieval import Index, Scored, weighted_terms
 from chat.verified import nearest_pair
 from chat.words import wants_figure
 from content.errors import ContentError
-from content.passages import ApprovedPair, Passage, approved_pairs, content_digest, passages, synonyms
+from content.library import content_digest
+from content.passages import ApprovedPair, Passage, approved_pairs, passages, synonyms
 
 logger = logging.getLogger(__name__)
 
@@ -106,7 +107,7 @@ def thresholds(language: str) -> Thresholds:
 def build_index(language: str, *, without: str | None = None) -> Index:
     """Return a new index of the published knowledge, on request ``without`` one document."""
     return Index(
-        [passage for passage in passages(language) if passage.document != without],
+        [each for each in passages(language) if each.kind == "knowledge" and each.document != without],
         language=language,
         synonyms=synonyms(language),
         pairs=[pair for pair in approved_pairs(language) if pair.document != without],

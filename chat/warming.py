@@ -14,7 +14,8 @@ from pathlib import Path
 from django.conf import settings
 
 from chat import prompts
-from content.passages import Passage, content_digest, passages
+from content.library import content_digest
+from content.passages import Passage, passages
 from inference.admission import Priority
 from inference.engine import Completed, engine
 from inference.errors import InferenceError

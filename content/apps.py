@@ -7,4 +7,6 @@ class ContentConfig(AppConfig):
     name = "content"
 
     def ready(self) -> None:
-        from content import checks  # noqa: F401 - importing registers the check
+        from content import checks, values  # noqa: F401 - importing registers the checks
+
+        values.register_settings()

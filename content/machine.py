@@ -4,7 +4,7 @@ from django.conf import settings
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from content.passages import address, library
+from content.library import address, library
 
 
 def llms_txt() -> str:
@@ -32,11 +32,11 @@ def ai_txt() -> str:
     for document in library().documents:
         if not document.published:
             continue
-        for section in document.sections:
+        for section in library().body(document).sections:
             lines += [
                 f"[{document.language}] {document.meta.title}: {section.heading}",
                 section.text,
-                f"Source: {settings.SITE_URL}{address(document, section.slug)}",
+                f"Source: {settings.SITE_URL}{address(document, section.anchor)}",
                 "",
             ]
     return "\n".join(lines)

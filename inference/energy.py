@@ -3,7 +3,7 @@
 Nothing here is measured in joules: a virtual machine shows no power counter. The range is
 CPU seconds x watts of one busy thread x PUE, with 2, 4 and 10 W for low, mid and high. 4 W per thread is
 codecarbon 3.3's default where no counter is readable; 2 and 10 W are our assumption for efficient and
-old servers. Training, idle time, network and the reader's device are left out. See /method/.
+old servers. Training, idle time, network and the reader's device are left out. See /frugality/.
 """
 
 import os

@@ -8,6 +8,9 @@ from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from chat import grounding, running, warming
+from content import soundness
+from content.errors import ContentError
+from content.library import library
 from inference import registry, tally
 from inference.engine import engine
 
@@ -29,18 +32,31 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 async def start(background: list[asyncio.Task[None]]) -> None:
-    """Write the environment's backends to the registry, build the index, begin the background loops."""
+    """Write the environment's backends to the registry, begin to read the content, begin the background loops."""
     try:
         await sync_to_async(registry.sync)()
     except Exception:
         # PostgreSQL away at start: serve pages and answers from the environment's own description.
         logger.exception("registry not written at start")
-    for language, _name in settings.LANGUAGES:
-        await asyncio.to_thread(grounding.index_for, language)
     background += [
+        asyncio.create_task(asyncio.to_thread(read_content), name="content"),
         asyncio.create_task(tally.keep_writing(), name="tally"),
         asyncio.create_task(warming.keep_warm(), name="warming"),
     ]
+
+
+def read_content() -> None:
+    """Read every text and build the indexes; pages are served meanwhile, and a first question waits for its index."""
+    found = library()
+    if found.unread():
+        found.read_bodies()
+        for error in soundness.errors(found):
+            logger.error("content: %s", error)
+    for language, _name in settings.LANGUAGES:
+        try:
+            grounding.index_for(language)
+        except ContentError as error:
+            logger.error("no answers in %s: %s", language, error)
 
 
 async def stop(background: list[asyncio.Task[None]]) -> None:

@@ -30,6 +30,12 @@ env = environ.Env(
     CONTACT_EMAIL=(str, ""),
     IMPRINT_NAME=(str, ""),
     IMPRINT_ADDRESS=(str, ""),
+    IMPRINT_RESPONSIBLE=(str, ""),
+    IMPRINT_HOST=(str, ""),
+    PRIVACY_AUTHORITY=(str, ""),
+    GOVERNING_LAW=(str, ""),
+    CONTENT_DIR=(str, ""),
+    SITE_EXPORT_DIR=(str, ""),
     SECRET_KEY=(str, ""),
     SEAL_KEY=(str, ""),
     PRIVACY_PEPPER=(str, ""),
@@ -85,6 +91,10 @@ BIND: str = env("BIND")
 CONTACT_EMAIL: str = env("CONTACT_EMAIL")
 IMPRINT_NAME: str = env("IMPRINT_NAME")
 IMPRINT_ADDRESS: str = env("IMPRINT_ADDRESS")
+IMPRINT_RESPONSIBLE: str = env("IMPRINT_RESPONSIBLE")
+IMPRINT_HOST: str = env("IMPRINT_HOST")
+PRIVACY_AUTHORITY: str = env("PRIVACY_AUTHORITY")
+GOVERNING_LAW: str = env("GOVERNING_LAW")
 
 HTTPS = SITE_URL.startswith("https://")
 ALLOWED_HOSTS = sorted({urlsplit(url).hostname or "" for url in (SITE_URL, CHAT_URL, API_URL)})
@@ -218,10 +228,26 @@ USE_I18N = True
 TIME_ZONE = "UTC"
 USE_TZ = True
 
+# What the site promises to have in full; a further language may have gaps while it is being translated.
+COMPLETE_LANGUAGES = ("en", "fr")
+
+# --- Content --------------------------------------------------------------------------------
+
+CONTENT_DIR = Path(env("CONTENT_DIR") or BASE_DIR / "content").resolve()
+CONTENT_RECHECK_S = 2.0
+CACHE_DIR = var_folder().path / "cache"
+# The folder that `manage.py export_site` wrote, for the application to serve its public pages from.
+SITE_EXPORT_DIR: str = env("SITE_EXPORT_DIR")
+
 # --- Static files ---------------------------------------------------------------------------
 
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
+STATICFILES_FINDERS = [
+    "django.contrib.staticfiles.finders.FileSystemFinder",
+    "django.contrib.staticfiles.finders.AppDirectoriesFinder",
+    "content.pictures.PictureFinder",
+]
 STATIC_ROOT = var_folder().path / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},

@@ -33,7 +33,7 @@ def favicon(request: HttpRequest) -> HttpResponse:
 public = [
     *content.urls.page_patterns,
     path("chat/", chat.views.page, name="chat"),
-    path("method/", inference.views.method, name="method"),
+    *content.urls.document_patterns,
 ]
 
 urlpatterns = [

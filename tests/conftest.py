@@ -15,6 +15,7 @@ from tests.live import Site, running_site
 def pytest_configure() -> None:
     """Pages rendered inside the test process link plain files; the live site proves the hashed ones."""
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+    settings.CONTENT_RECHECK_S = 0.0  # a test that changes a file does not wait for it to be seen
 
 
 @pytest.fixture(scope="session", autouse=True)

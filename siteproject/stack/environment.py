@@ -20,6 +20,7 @@ NEEDS_NO_STACK = {
     "",
     "check",
     "checkcatalogs",
+    "checkcontent",
     "collectstatic",
     "compilecatalogs",
     "diffsettings",

@@ -10,7 +10,8 @@ from chat import grounding
 from chat.grounding import ground, index_for, thresholds
 from chat.retrieval import MAX_TERMS, Index, weighted_terms
 from chat.words import terms
-from content.passages import Passage, content_digest, languages
+from content.library import content_digest, languages
+from content.passages import Passage
 
 TEXTS = {
     "stop": "A click on stop ends the answer. The model is freed within one second.",

@@ -18,7 +18,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from content import passages
+from content import library, passages
 from content.errors import ContentError
 from siteproject.stack import environment
 from siteproject.stack.errors import StackError
@@ -135,7 +135,7 @@ def worker() -> Finding:
 
 def knowledge() -> Finding:
     try:
-        counts = {language: len(passages.passages(language)) for language in passages.languages()}
+        counts = {language: len(passages.passages(language)) for language in library.languages()}
     except ContentError as error:
         return Finding("content", BAD, str(error))
     text = ", ".join(f"{count} passages in {language}" for language, count in counts.items())
