@@ -17,6 +17,7 @@ from mdit_py_plugins.footnote import footnote_plugin
 
 VALUE = re.compile(r"\{\{ ([a-z][a-z0-9_]*) \}\}")
 DIAGRAM = "diagram:"
+SPACES = re.compile(r"[ \t\r\n]+")
 
 
 def parser() -> MarkdownIt:
@@ -40,7 +41,8 @@ def plain_text(tokens: Sequence[Token], values: Any = None) -> str:
             parts.append(_inline_text(token.children or [], values))
         elif token.type in ("fence", "code_block"):
             parts.append(token.content)
-    return " ".join(" ".join(parts).split())
+    # French sets spaces that must not break before its punctuation; those stay what they are.
+    return SPACES.sub(" ", " ".join(parts)).strip()
 
 
 def _inline_text(children: Sequence[Token], values: Any) -> str:
