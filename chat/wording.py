@@ -54,7 +54,7 @@ def contact() -> str:
     """Return how to reach the people behind the site."""
     if settings.CONTACT_EMAIL:
         return _("You can write to the people behind this site at %(email)s.") % {"email": settings.CONTACT_EMAIL}
-    address = reverse("content:imprint")
+    address = reverse("content:page", args=["imprint"])
     return _("The [imprint](%(address)s) says who runs this site and how to reach them.") % {"address": address}
 
 
