@@ -9,12 +9,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 import msgspec
+from django.conf import settings
 from django.utils import translation
-from django.utils.text import slugify
 from markdown_it.token import Token
 
 from content.documents import KINDS, Document
-from content.markdown import DIAGRAM, parser, plain_text
+from content.markdown import DIAGRAM, anchor_of, parser, plain_text
 from content.values import text_of
 
 MAX_PASSAGE_TOKENS = 200
@@ -22,12 +22,13 @@ MAX_PASSAGE_TOKENS = 200
 # Tokens per word on the safe side. SmolLM2's tokeniser on our own English texts: 1.17 in the middle, 1.52 at most. On
 # the French ones it needs 2.05 and 2.44, but French never reaches it: that limit is for larger multilingual models.
 TOKENS_PER_WORD = {"en": 1.55, "fr": 1.5}
+UNKNOWN_TOKENS_PER_WORD = 2.0
 SENTENCE_END = re.compile(r"(?<=[.!?…])\s+(?=[^\s])")
 
 RAW_HTML = re.compile(r"</?[a-zA-Z][a-zA-Z0-9-]*(?=[\s/>])")
 
 # Raise it when what is kept of a body changes its meaning.
-FORM = 3
+FORM = 4
 
 
 class Section(msgspec.Struct, frozen=True):
@@ -69,7 +70,9 @@ def estimated_tokens(text: str, language: str) -> int:
     """Return how many tokens ``text`` costs a model at most, without loading a tokeniser."""
     words = len(text.split())
     # Addresses, code and long numbers are few words and many tokens.
-    return max(math.ceil(words * TOKENS_PER_WORD.get(language, 2.0)), math.ceil(len(text) / 5))
+    written_down = settings.SITE_LANGUAGES[language].facts.tokens_per_word if language in settings.SITE_LANGUAGES else 0
+    each = TOKENS_PER_WORD.get(language) or written_down or UNKNOWN_TOKENS_PER_WORD
+    return max(math.ceil(words * each), math.ceil(len(text) / 5))
 
 
 def read_body(document: Document) -> Body:
@@ -152,15 +155,15 @@ def _strict_sections(document: Document, tokens: Sequence[Token], problems: list
             problems.append((line, f"expected ## headings only, found {tokens[start].markup}"))
         elif anchor == "section" or not text:
             problems.append((line, f"the section {heading!r} needs a heading with letters and a text"))
-        elif slugify(heading) in seen:
-            problems.append((line, f"two sections are named {slugify(heading)}"))
+        elif anchor_of(heading) in seen:
+            problems.append((line, f"two sections are named {anchor_of(heading)}"))
         else:
             tokens_needed = estimated_tokens(text, document.language)
             if tokens_needed > MAX_PASSAGE_TOKENS:
                 limit = f"a passage has at most {MAX_PASSAGE_TOKENS}"
                 problems.append((line, f"{anchor}: about {tokens_needed} tokens, {limit}"))
             yield Section(anchor, heading, text, line)
-        seen.add(slugify(heading))
+        seen.add(anchor_of(heading))
 
 
 def _free_sections(document: Document, tokens: Sequence[Token], problems: list[tuple[int, str]]) -> Iterator[Section]:

@@ -18,6 +18,7 @@ from content.errors import ContentError
 
 Line = Annotated[str, msgspec.Meta(min_length=1, pattern=r"^[^\n]*$")]
 Slug = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+Anchor = Annotated[str, msgspec.Meta(pattern=r"^[\w-]+$")]  # of a heading, in whatever script that is written
 SecureAddress = Annotated[str, msgspec.Meta(pattern=r"^https://[^\s]+$")]
 
 # libyaml reads a front matter in 0.15 ms, Python's own reader in 2 ms.
@@ -29,7 +30,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     ask: Annotated[list[Line], msgspec.Meta(min_length=1, max_length=12)]
     answer: Annotated[str, msgspec.Meta(min_length=1, max_length=800)]
-    section: Slug
+    section: Anchor
 
 
 class Reference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,42 +1,238 @@
-"""What machines read about the site: ``llms.txt`` and ``ai.txt``, made from the same files as the pages."""
+"""Texts that machines read about the site, made from the same files as the pages."""
+
+import re
+from functools import lru_cache
+from collections.abc import Callable, Iterator
 
 from django.conf import settings
+from django.templatetags.static import static
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from content.library import address, library
+from content.bodies import is_diagram
+from content.documents import KINDS, Document
+from content.feeds import feed
+from content.head import absolute, path_of
+from content.library import address, content_digest, languages, library
+from content.markdown import VALUE
+from content.site import posts, public_pages, topic_name
+from content.sitemaps import sitemap_path
+from content.values import text_of
+
+# Paths of the application: forms, one person's answers, live figures. Nothing there is for finding.
+NOT_FOR_CRAWLERS = ("/api/", "/ws/", "/v1/", "/live/", "/accounts/", "/account/", "/admin/", "/health")
+
+FENCE = re.compile(r"^ {0,3}(```+|~~~+)")
+CODE_SPAN = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
+LINK = re.compile(r'(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)(?: "([^"]*)")?\)')
+
+
+@lru_cache(maxsize=64)
+def _made(make: Callable[..., str], arguments: tuple[str, ...], _digest: str) -> str:
+    return make(*arguments)
+
+
+def made(make: Callable[..., str], *arguments: str) -> str:
+    """Return ``make(*arguments)``, made once as long as the content and the values it quotes stay the same."""
+    return _made(make, arguments, content_digest())
+
+
+def machine_paths() -> list[str]:
+    """Return the paths of everything that is made for machines."""
+    feeds = [path_of("content:feed", code) for code in languages()]
+    sitemaps = [sitemap_path(code) for code in languages()]
+    texts = ["/robots.txt", "/llms.txt", "/llms-full.txt", "/ai.txt", "/site.webmanifest", "/sitemap.xml"]
+    return [*texts, *sitemaps, *feeds]
+
+
+def robots_txt() -> str:
+    """Return what crawlers may read: every public page. No crawler is named, so the same holds for all."""
+    lines = [
+        "# Crawlers of search engines and of AI alike may read every public page; none is shut out.",
+        "# The texts and the code in this site's repository are under the Apache License 2.0.",
+        f"# The same in a form for language models: {absolute('/llms.txt')}",
+        "User-agent: *",
+        *(f"Disallow: {path}" for path in NOT_FOR_CRAWLERS),
+        "",
+        f"Sitemap: {absolute('/sitemap.xml')}",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def llms_txt() -> str:
-    """Return the list of our documents in Markdown, in the shape of llmstxt.org: title, summary, links."""
-    lines = [f"# {settings.SITE_NAME}", ""]
-    with translation.override("en"):
-        lines += [
-            "> " + _("A frugal, sovereign AI website: answers come from its own pages and a small open model."),
-            "",
-        ]
+    """Return the list of our documents in Markdown, in the shape of llmstxt.org: title, summary, lists of links."""
+    with translation.override(languages()[0]):
+        summary = _("A frugal, sovereign AI website: answers come from its own pages and a small open model.")
+    lines = [f"# {settings.SITE_NAME}", "", f"> {summary}", ""]
+    lines += [_("Every text says whether an AI helped to write it and who reviewed it."), ""]
     for code, name in settings.LANGUAGES:
-        lines += [f"## {name}", ""]
-        lines += [
-            f"- [{document.meta.title}]({settings.SITE_URL}{address(document)}): {document.meta.description}"
-            for document in library().documents
-            if document.published and document.language == code
-        ]
-        lines.append("")
-    return "\n".join(lines)
+        for kind, documents in _documents(code):
+            with translation.override(code):
+                lines += [f"## {_kind_name(kind)} ({name})", ""]
+            lines += [
+                f"- [{_label(document.meta.title)}]({absolute(address(document))}): {document.meta.description}"
+                for document in documents
+            ]
+            lines.append("")
+    lines += ["## Optional", ""]
+    lines += [f"- [llms-full.txt]({absolute('/llms-full.txt')}): the whole text of all of these"]
+    lines += [f"- [ai.txt]({absolute('/ai.txt')}): the same, passage by passage, each with its address"]
+    lines += [f"- [sitemap.xml]({absolute('/sitemap.xml')}): every public page"]
+    lines += [
+        f"- [feed.xml ({code})]({absolute(path_of('content:feed', code))}): the newest posts" for code in languages()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def llms_full_txt() -> str:
+    """Return everything published as Markdown, with values and addresses filled in."""
+    texts = [
+        markdown_of(document) for code in languages() for _kind, documents in _documents(code) for document in documents
+    ]
+    return "\n".join(texts)
 
 
 def ai_txt() -> str:
     """Return what is true about this site in plain sentences, passage by passage, each with its address."""
-    lines = [f"Site: {settings.SITE_URL}", f"Name: {settings.SITE_NAME}", f"List: {settings.SITE_URL}/llms.txt", ""]
-    for document in library().documents:
-        if not document.published:
-            continue
-        for section in library().body(document).sections:
-            lines += [
-                f"[{document.language}] {document.meta.title}: {section.heading}",
-                section.text,
-                f"Source: {settings.SITE_URL}{address(document, section.anchor)}",
-                "",
-            ]
+    lines = [f"Site: {settings.SITE_URL}", f"Name: {settings.SITE_NAME}", f"List: {absolute('/llms.txt')}", ""]
+    for code in languages():
+        for _kind, documents in _documents(code):
+            for document in documents:
+                for section in library().body(document).sections:
+                    lines += [
+                        f"[{document.language}] {document.meta.title}: {section.heading}",
+                        section.text,
+                        f"Source: {absolute(address(document, section.anchor))}",
+                        "",
+                    ]
     return "\n".join(lines)
+
+
+def webmanifest() -> dict[str, object]:
+    """Return the web app manifest. Its addresses are paths: they must be of the origin that the page was read from."""
+    with translation.override(languages()[0]):
+        description = _(
+            "A small assistant that shows its source before its answer, and says which model wrote what, "
+            "on which machine, at what cost."
+        )
+    return {
+        "id": "/",
+        "name": settings.SITE_NAME,
+        "short_name": settings.SITE_NAME,
+        "description": description,
+        "lang": languages()[0],
+        "dir": "ltr",
+        "start_url": "/",
+        "scope": "/",
+        "display": "minimal-ui",
+        "background_color": "#f2f4f1",
+        "theme_color": "#f2f4f1",
+        "icons": [
+            {"src": static("icons/favicon.svg"), "sizes": "any", "type": "image/svg+xml"},
+            *(
+                {"src": static(f"icons/icon-{size}.png"), "sizes": f"{size}x{size}", "type": "image/png"}
+                for size in (192, 512)
+            ),
+            {
+                "src": static("icons/icon-maskable-512.png"),
+                "sizes": "512x512",
+                "type": "image/png",
+                "purpose": "maskable",
+            },
+        ],
+    }
+
+
+def markdown_of(document: Document) -> str:
+    """Return a document as Markdown that can be read alone: what its front matter says, then its text."""
+    meta = document.meta
+    topics = ", ".join(topic_name(topic, document.language) for topic in meta.topics)
+    written = "with the help of an AI" if meta.ai_assisted else "without AI"
+    reviewed = f"by {meta.reviewed_by}" if meta.reviewed_by else "not yet by a named person"
+    lines = [
+        f"# {meta.title}",
+        "",
+        f"> {meta.description}",
+        "",
+        f"Address: {absolute(address(document))}",
+        f"Language: {document.language}. Updated: {meta.updated.isoformat()}. Topics: {topics}.",
+        f"Written: {written}. Reviewed: {reviewed}.",
+        "",
+    ]
+    with translation.override(document.language):
+        lines.append(_filled_in(document))
+    for question in getattr(meta, "questions", []):
+        lines += [f"**{question.ask[0]}** {' '.join(question.answer.split())}", ""]
+    return "\n".join(lines)
+
+
+def _documents(language: str) -> Iterator[tuple[str, list[Document]]]:
+    """Yield the kinds of which something is published, with it; a text that has a problem waits until it is mended."""
+    for kind in KINDS:
+        found = posts(language) if kind == "posts" else library().published(kind, language)
+        sound = [document for document in found if not library().body(document).problems]
+        if sound:
+            yield kind, sound
+
+
+def _kind_name(kind: str) -> str:
+    return {"pages": _("Pages"), "posts": _("Posts"), "knowledge": _("Knowledge")}[kind]
+
+
+def _label(title: str) -> str:
+    return title.replace("[", "\\[").replace("]", "\\]")
+
+
+def _filled_in(document: Document) -> str:
+    """Return the document's Markdown with values instead of their names, and absolute links; code stays as it is."""
+    blocks: list[str] = []
+    fence, text = "", ""
+    for line in document.text.splitlines(keepends=True):
+        mark = FENCE.match(line)
+        if not fence and mark:
+            blocks.append(_prose(text, document))
+            fence, text = mark[1], line
+        elif fence and mark and mark[1].startswith(fence) and not line.strip().strip(mark[1][0]):
+            blocks.append(text + line)
+            fence, text = "", ""
+        else:
+            text += line
+    return "".join([*blocks, text if fence else _prose(text, document)]).strip() + "\n"
+
+
+def _prose(text: str, document: Document) -> str:
+    """Return Markdown outside fences; spans of code are passed over."""
+    paths = {
+        page.alternates[languages()[0]]: page.path
+        for page in public_pages()
+        if page.language == document.language and languages()[0] in page.alternates
+    }
+    parts: list[str] = []
+    end = 0
+    for span in [*CODE_SPAN.finditer(text), None]:
+        prose = text[end : span.start() if span else len(text)]
+        prose = LINK.sub(lambda found: _link(found, document, paths), prose)
+        parts.append(VALUE.sub(_value, prose))
+        if span:
+            parts.append(span[0])
+            end = span.end()
+    return "".join(parts)
+
+
+def _value(found: re.Match[str]) -> str:
+    try:
+        return text_of(found[1])
+    except KeyError:
+        return found[0]
+
+
+def _link(found: re.Match[str], document: Document, paths: dict[str, str]) -> str:
+    picture, words, target, caption = found.groups()
+    if picture and is_diagram(target):
+        return f"*{words}* {caption or ''}".strip()
+    if picture:
+        return f"![{words}]({absolute(static(f'content/{document.kind}/{document.slug}/{target}'))})"
+    path, mark, fragment = target.partition("#")
+    if path.startswith("/"):
+        return f"[{words}]({absolute(paths.get(path, path))}{mark}{fragment})"
+    return f"[{words}]({absolute(address(document, fragment))})" if not path else found[0]

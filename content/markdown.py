@@ -15,7 +15,7 @@ from markdown_it.rules_inline import StateInline
 from markdown_it.token import Token
 from mdit_py_plugins.footnote import footnote_plugin
 
-VALUE = re.compile(r"\{\{ ([a-z][a-z0-9_]*) \}\}")
+VALUE = re.compile(r"\{\{\s+([a-z][a-z0-9_]*)\s+\}\}")
 DIAGRAM = "diagram:"
 SPACES = re.compile(r"[ \t\r\n]+")
 
@@ -57,6 +57,11 @@ def _inline_text(children: Sequence[Token], values: Any) -> str:
     return "".join(words)
 
 
+def anchor_of(heading: str) -> str:
+    """Return what stands after the # for a heading: Latin letters, in another script the heading's own."""
+    return slugify(heading) or slugify(heading, allow_unicode=True) or "section"
+
+
 def _value(state: StateInline, silent: bool) -> bool:
     """Read ``{{ name }}``."""
     found = VALUE.match(state.src, state.pos)
@@ -75,7 +80,7 @@ def _anchors(state: StateCore) -> None:
     for at, token in enumerate(state.tokens):
         if token.type != "heading_open":
             continue
-        slug = slugify(plain_text(state.tokens[at + 1 : at + 2])) or "section"
+        slug = anchor_of(plain_text(state.tokens[at + 1 : at + 2]))
         number, anchor = 1, slug
         while anchor in taken:
             number += 1

@@ -30,7 +30,10 @@ def errors(library: Library) -> list[ContentError]:
     found = list(library.errors)
     for check in CHECKS:
         found.extend(check(library))
-    return sorted(found, key=lambda error: (error.file, error.line))
+    unfinished = {document.file for document in library.documents if _unfinished(document)}
+    return sorted(
+        (error for error in found if error.file not in unfinished), key=lambda error: (error.file, error.line)
+    )
 
 
 def gaps(library: Library) -> list[tuple[str, str, list[str]]]:
@@ -48,6 +51,11 @@ def gaps(library: Library) -> list[tuple[str, str, list[str]]]:
 def same_question(text: str) -> str:
     """Return ``text`` so that one question typed two ways is equal: no capitals, no double spaces, no question mark."""
     return " ".join(text.casefold().split()).rstrip(" ?")
+
+
+def _unfinished(document: Document) -> bool:
+    """Return whether a document is the draft of a translation that nobody is promised: it may be in any state."""
+    return not document.published and document.language not in settings.COMPLETE_LANGUAGES
 
 
 def _bodies(library: Library) -> Iterator[ContentError]:

@@ -69,3 +69,4 @@ def register_settings() -> None:
         "governing_law": "GOVERNING_LAW",
     }.items():
         register(name, lambda setting=setting: getattr(settings, setting))  # type: ignore[misc]
+    register("session_days", lambda: settings.SESSION_COOKIE_AGE / 86400)

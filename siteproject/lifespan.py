@@ -57,6 +57,7 @@ def read_content() -> None:
             grounding.index_for(language)
         except ContentError as error:
             logger.error("no answers in %s: %s", language, error)
+    logger.info("content read: %d documents", len(found.documents))
 
 
 async def stop(background: list[asyncio.Task[None]]) -> None:

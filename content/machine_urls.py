@@ -1,0 +1,18 @@
+"""Addresses of what machines fetch: ``machine_patterns`` at the root, ``feed_patterns`` among the translated pages."""
+
+from django.urls import path
+
+from content import machine_views as views
+
+machine_patterns = [
+    path("robots.txt", views.robots, name="robots"),
+    path("llms.txt", views.llms, name="llms"),
+    path("llms-full.txt", views.llms_full, name="llms-full"),
+    path("ai.txt", views.ai, name="ai"),
+    path("site.webmanifest", views.manifest, name="webmanifest"),
+    path("sitemap.xml", views.sitemaps, name="sitemaps"),
+    path("sitemap-<slug:language>.xml", views.language_sitemap, name="sitemap"),
+]
+feed_patterns = [
+    path("blog/feed.xml", views.post_feed, name="feed"),
+]
