@@ -1,9 +1,11 @@
 """The HTTP doors: server-sent events, the form that needs no script, and what machines may know."""
 
 import asyncio
+import math
 import secrets
 import uuid
 from collections.abc import AsyncGenerator
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -11,21 +13,28 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.middleware.csrf import get_token
 from django.shortcuts import render
-from django.utils import timezone, translation
+from django.utils import formats, timezone, translation
+from django.utils.translation import ngettext
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
+from redis.exceptions import RedisError
 
 from chat import doors, presentation, running
 from chat.asks import MAX_MESSAGE_BYTES, Ask, Message, parse_ask
 from chat.errors import AskRefused, ChatError, UnknownId
+from chat.mirror import redis
 from chat.replies import Event, error_event
 from chat.running import Followed
 from inference.engine import engine
+from inference.facts import Facts, Probe, probed
+from inference.facts import live as live_facts
 from inference.registry import snapshot
 
 STATUS_OF_ERROR = {"busy": 503, "model_unavailable": 503, "model_timeout": 504, "restarting": 503, "impolite": 400}
 HEARTBEAT = b": waiting\n\n"
+PROBES_MISSED = 3
+SERVES_SINCE = timezone.now()  # the system checks import every view before the first request is taken
 CLIENT_GONE = 499  # nginx's number for it; nobody but the log sees it
 
 
@@ -125,13 +134,18 @@ async def live(request: HttpRequest, language: str) -> HttpResponse:
     """The plain form: asks, waits for the whole answer, shows it. Works without script."""
     with translation.override(language):
         context: dict[str, Any] = {"max_question_bytes": MAX_MESSAGE_BYTES, "question": "", "problem": ""}
-        status = 200
+        status, retry_after_s = 200, None
         if request.method == "POST":
-            status = await _answer_form(request, language, context)
-        return render(request, "chat/live.html", context, status=status)
+            status, retry_after_s = await _answer_form(request, language, context)
+        response = render(request, "chat/live.html", context, status=status)
+        response["Content-Language"] = language
+        if retry_after_s:
+            response["Retry-After"] = str(retry_after_s)
+        return response
 
 
-async def _answer_form(request: HttpRequest, language: str, context: dict[str, Any]) -> int:
+async def _answer_form(request: HttpRequest, language: str, context: dict[str, Any]) -> tuple[int, int | None]:
+    """Fill ``context`` with the answer or the problem. Returns the status, and the seconds to wait where that helps."""
     question = request.POST.get("question", "")[: MAX_MESSAGE_BYTES + 1]
     context["question"] = question
     request_id: str = request.request_id  # type: ignore[attr-defined]
@@ -151,21 +165,72 @@ async def _answer_form(request: HttpRequest, language: str, context: dict[str, A
     except (ChatError, UnicodeEncodeError) as error:
         refused = error if isinstance(error, ChatError) else AskRefused("question", "")
         event = error_event(None, refused, request_id=request_id)
-        context["problem"] = event["message"]
-        return refused.status
+        context["problem"] = _with_wait(event)
+        return refused.status, event["retry_after_s"]
     if events[-1]["type"] == "error":
-        context["problem"] = events[-1]["message"]
-        return STATUS_OF_ERROR.get(events[-1]["code"], 502)
+        context["problem"] = _with_wait(events[-1])
+        return STATUS_OF_ERROR.get(events[-1]["code"], 502), events[-1]["retry_after_s"]
     context["answer"] = presentation.answer_of(events)
-    return 200
+    return 200, None
+
+
+def _with_wait(event: Event) -> str:
+    """Return an error's sentence, with the minutes to wait where they are more than one."""
+    minutes = math.ceil((event["retry_after_s"] or 0) / 60)
+    if minutes < 2:
+        return str(event["message"])
+    wait = ngettext("You can ask again in %(n)d minute.", "You can ask again in %(n)d minutes.", minutes)
+    return f"{event['message']} {wait % {'n': minutes}}"
 
 
 @require_GET
 async def status_page(request: HttpRequest, language: str) -> HttpResponse:
-    """Tiers, models and queue, on a page that needs no script."""
+    """Models, queue, last checks and totals, on a page that needs no script. Readable whatever is away."""
     with translation.override(language):
-        state = await _state()
-        return render(request, "chat/status.html", {**state, "checked_at": timezone.now()})
+        state, (probes, postgres), (figures, current), redis_answers = await asyncio.gather(
+            _state(), probed.known(), live_facts.known(), _redis_answers()
+        )
+        now = timezone.now()
+        context = {
+            **state,
+            "probes": [(probe, _is_late(probe, now)) for probe in probes or []],
+            "postgres": postgres,
+            "redis": redis_answers,
+            "facts": figures,
+            "facts_current": current,
+            "energy": _written_energy(figures) if figures else {},
+            "serves_since": SERVES_SINCE,
+            "checked_at": now,
+        }
+        response = render(request, "chat/status.html", context)
+        response["Content-Language"] = language
+        return response
+
+
+async def _redis_answers() -> bool:
+    try:
+        return bool(await redis().ping())
+    except (RedisError, OSError, TimeoutError):
+        return False
+
+
+def _is_late(probe: Probe, now: datetime) -> bool:
+    """Whether the look that should have come ``PROBE_S`` later has not come for a while: the worker may be away."""
+    return probe.checked_at is None or (now - probe.checked_at).total_seconds() > PROBES_MISSED * settings.PROBE_S
+
+
+def _written_energy(figures: Facts) -> dict[str, str]:
+    """Return watt-hours with two digits that count, however small they are."""
+    found = figures.energy_wh
+    return {name: significant(value) for name, value in (("low", found.low), ("mid", found.mid), ("high", found.high))}
+
+
+def significant(value: float, digits: int = 2) -> str:
+    """Return ``value`` rounded to so many significant digits, as the current language writes it."""
+    if value == 0:
+        return "0"
+    decimals = digits - 1 - math.floor(math.log10(abs(value)))
+    return formats.number_format(round(value, decimals), decimal_pos=max(0, decimals), force_grouping=True)
 
 
 @require_GET

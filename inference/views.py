@@ -1,14 +1,16 @@
-"""The method behind the figures on receipts."""
+"""What machines and pages may know about answers and models."""
 
-from django.conf import settings
+import msgspec
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.views.decorators.gzip import gzip_page
+from django.views.decorators.http import require_safe
 
-from inference.energy import PUE, WATTS_PER_THREAD
+from inference.facts import KEPT_S, live
 
 
-@gzip_page
-def method(request: HttpRequest) -> HttpResponse:
-    context = {"watts": WATTS_PER_THREAD, "pue": PUE, "machine_usd_per_month": settings.MACHINE_USD_PER_MONTH}
-    return render(request, "content/method.html", context)
+@require_safe
+async def facts(request: HttpRequest) -> HttpResponse:
+    """Live figures for public pages: the same for everyone, so any cache may keep them for a minute."""
+    found = await live.current()
+    response = HttpResponse(msgspec.json.encode(found), content_type="application/json")
+    response["Cache-Control"] = f"public, max-age={KEPT_S:.0f}"
+    return response

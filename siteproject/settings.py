@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import environ
 from csp.constants import NONE, SELF
 
+from siteproject import languages
 from siteproject.stack import environment
 from siteproject.stack.folder import var_folder
 
@@ -138,6 +139,7 @@ if DEBUG and find_spec("daphne"):
 
 MIDDLEWARE = [
     "siteproject.middleware.RequestIdMiddleware",
+    "siteproject.cors.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "servestatic.middleware.ServeStaticMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -218,18 +220,22 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
 LOGIN_URL = "admin:login"
+CSRF_FAILURE_VIEW = "siteproject.errors.csrf_failure"
 
 # --- Languages ------------------------------------------------------------------------------
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", "English"), ("fr", "Français")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
+# What the site promises to have in full; a further language may have gaps while it is being translated.
+COMPLETE_LANGUAGES = ("en", "fr")
+# A further language is a folder of locale/: `manage.py start_language` makes it, docs/languages.md explains it.
+SITE_LANGUAGES = languages.read_languages(LOCALE_PATHS[0], first=LANGUAGE_CODE, complete=COMPLETE_LANGUAGES)
+LANGUAGES = [(language.code, language.name) for language in SITE_LANGUAGES.values()]
+LANGUAGES_BIDI = languages.introduce(SITE_LANGUAGES)
+FORMAT_MODULE_PATH = ["siteproject.formats"]
 USE_I18N = True
 TIME_ZONE = "UTC"
 USE_TZ = True
-
-# What the site promises to have in full; a further language may have gaps while it is being translated.
-COMPLETE_LANGUAGES = ("en", "fr")
 
 # --- Content --------------------------------------------------------------------------------
 
@@ -247,6 +253,7 @@ STATICFILES_FINDERS = [
     "django.contrib.staticfiles.finders.FileSystemFinder",
     "django.contrib.staticfiles.finders.AppDirectoriesFinder",
     "content.pictures.PictureFinder",
+    "content.cards.CardFinder",
 ]
 STATIC_ROOT = var_folder().path / "static"
 STORAGES = {

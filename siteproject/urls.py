@@ -10,8 +10,8 @@ from django.urls import include, path, register_converter
 
 import accounts.views
 import chat.views
+import content.machine_urls
 import content.urls
-import content.views
 import inference.views
 from siteproject import errors
 from siteproject.converters import LanguageConverter
@@ -31,6 +31,7 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 # Translated addresses can only stand at the root, so pages of other apps join the one namespace of pages here.
 public = [
+    *content.machine_urls.feed_patterns,
     *content.urls.page_patterns,
     path("chat/", chat.views.page, name="chat"),
     *content.urls.document_patterns,
@@ -38,14 +39,14 @@ public = [
 
 urlpatterns = [
     path("health", health, name="health"),
+    path("api/facts", inference.views.facts, name="facts"),
     path("accounts/", include("accounts.urls")),
     # Nobody has a password, so the admin's own form would only be something to guess at.
     path("admin/login/", accounts.views.staff_login, name="admin-login"),
     path("admin/", admin.site.urls),
-    path("llms.txt", content.views.llms),
-    path("ai.txt", content.views.ai),
-    path("robots.txt", content.views.robots),
+    *content.machine_urls.machine_patterns,
     path("favicon.ico", favicon),
+    path("", include("content.search_urls")),
     path("", include("chat.urls")),
     *i18n_patterns(path("", include((public, "content"))), prefix_default_language=False),
 ]
