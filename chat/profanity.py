@@ -3,7 +3,9 @@
 import re
 from functools import lru_cache
 
+from django.conf import settings
 from glin_profanity import Filter
+from glin_profanity.data.dictionary import dictionary
 
 # Innocent in either language where people ask about a technical site: placeholders, tools, units, first names, ways to
 # end a process, and whatever one may ask about without being rude.
@@ -29,9 +31,11 @@ _ADDED = """whore, whores, enculer, ta gueule, pétasse, petasse, bâtard, batar
 
 
 def is_profane(text: str, language: str) -> bool:
-    """Return whether ``text`` holds a rude word of either language, spelled with figures or signs included.
+    """Return whether ``text`` holds a rude word, in English, in French or in ``language``, spelled with signs or not.
 
-    What is rude in one language and innocent in the other ("bite", "retard") is judged by ``language``.
+    What is rude in one language and innocent in the other ("bite", "retard") is judged by ``language``. A further
+    language is judged by its own list where the library has one, because its neighbours' rude words may be its thick
+    and thin ("dick"); where it has none, by what is rude in both of ours.
     """
     # A bare number spells no word: without this, 455 reads as three letters of English.
     return bool(_filter(language).is_profane(re.sub(r"(?<!\S)\d[\d.,]*(?=\W|$)", " ", text)))
@@ -39,12 +43,15 @@ def is_profane(text: str, language: str) -> bool:
 
 @lru_cache(maxsize=8)
 def _filter(language: str) -> Filter:
-    innocent = f"{_INNOCENT}, {_INNOCENT_IN.get(language, '')}"
+    found = settings.SITE_LANGUAGES[language]
+    innocent = [_INNOCENT_IN[language]] if language in _INNOCENT_IN else [*_INNOCENT_IN.values()]
+    own = found.english_name.lower()
+    listed = language not in _INNOCENT_IN and bool(dictionary.get_words(own))
     return Filter(
         {
-            "languages": ["english", "french"],
+            "languages": [own] if listed else ["english", "french"],
             "detect_leetspeak": True,
-            "ignore_words": _listed(innocent),
+            "ignore_words": _listed(",".join([_INNOCENT, *innocent, found.facts.innocent_words])),
             "custom_words": _listed(_ADDED),
         }
     )

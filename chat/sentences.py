@@ -2,8 +2,10 @@
 
 import re
 
-# A sentence ends at its mark, closing quotes included, where a capital, digit or opening quote follows.
-_SENTENCE_END = re.compile(r"(?:(?<=[.!?…])|(?<=[.!?…][\"”’)\]])|(?<=[.!?…]\s»))\s+(?=[\"“«(\[]?\s?[A-ZÀ-ÖØ-Þ0-9])")
+# A sentence ends at its mark, closing quotes included, where a capital, digit or opening quote follows. Scripts from
+# Hebrew to Korean have no capitals, so there any letter begins a sentence.
+_BEGINS = "A-ZÀ-ÖØ-ÞΑ-ΩЀ-Я0-9\u0590-\u1fff\u3040-\uffdc"
+_SENTENCE_END = re.compile(rf"(?:(?<=[.!?…؟۔।])|(?<=[.!?…؟۔।][\"”’)\]])|(?<=[.!?…]\s»))\s+(?=[\"“«(\[]?\s?[{_BEGINS}])")
 _ABBREVIATION = re.compile(r"(?:\b(?:e\.g|i\.e|etc|cf|vs|Mr|Mrs|Ms|Dr|St|no|No|art|Art|env|p|M|Mme)|\b[A-Z])\.$")
 
 

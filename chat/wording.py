@@ -1,10 +1,11 @@
 """The sentences the chat says of itself, in the reader's language (activate it before calling)."""
 
 from django.conf import settings
-from django.urls import reverse
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from chat.errors import AskRefused, ChatError
+from content.site import page_address
 from inference.errors import ContextTooLong, InferenceError, QueueFull
 
 MODEL_AWAY = "model_unavailable"
@@ -54,7 +55,7 @@ def contact() -> str:
     """Return how to reach the people behind the site."""
     if settings.CONTACT_EMAIL:
         return _("You can write to the people behind this site at %(email)s.") % {"email": settings.CONTACT_EMAIL}
-    address = reverse("content:page", args=["imprint"])
+    address = page_address("imprint", get_language() or settings.LANGUAGE_CODE)
     return _("The [imprint](%(address)s) says who runs this site and how to reach them.") % {"address": address}
 
 

@@ -6,6 +6,7 @@ import unicodedata
 from functools import lru_cache
 
 import snowballstemmer
+from django.conf import settings
 
 MAX_WORD_LETTERS = 40
 
@@ -15,7 +16,7 @@ def word_set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_STEMMERS = {"en": "english", "fr": "french"}
+# Those of a further language stand in its file, locale/<language>/language.yaml.
 _STOP_WORDS = {
     "en": word_set(
         """a about after all also am an and any anyone anything actually are as at be because been before being but
@@ -94,20 +95,32 @@ def wording(text: str) -> str:
 @lru_cache(maxsize=50_000)
 def stem(word: str, language: str) -> str:
     """Return the stem of a folded ``word``; the word itself in a language without a stemmer."""
-    if language not in _STEMMERS:
+    stemmer = _stemmer(language)
+    if stemmer is None:
         return word
     with _stemming:
-        return str(_stemmer(language).stemWord(word))
+        return str(stemmer.stemWord(word))
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=32)
 def _stemmer(language: str):  # type: ignore[no-untyped-def]  # the library has no types
-    return snowballstemmer.stemmer(_STEMMERS[language])
+    """Return the stemmer that bears the language's English name, as all of the library's do; None for no such."""
+    name = settings.SITE_LANGUAGES[language].english_name.lower() if language in settings.SITE_LANGUAGES else ""
+    return snowballstemmer.stemmer(name) if name in snowballstemmer.algorithms() else None
+
+
+@lru_cache(maxsize=32)
+def stop_words(language: str) -> frozenset[str]:
+    """Return the words of a language that carry no meaning, folded; none where nobody has written them down."""
+    if language in _STOP_WORDS:
+        return _STOP_WORDS[language]
+    facts = settings.SITE_LANGUAGES[language].facts if language in settings.SITE_LANGUAGES else None
+    return word_set(fold(facts.stop_words)) if facts else frozenset()
 
 
 def terms(text: str, language: str) -> list[str]:
     """Return the stems of the words of ``text`` that carry meaning, with repetitions."""
-    stop = _STOP_WORDS.get(language, frozenset())
+    stop = stop_words(language)
     folded = _ASKING[language].sub(" ", fold(text)) if language in _ASKING else fold(text)
     found = re.findall(r"[^\W_]+", folded)
     return [stem(word, language) for word in found if word not in stop and len(word) <= MAX_WORD_LETTERS]

@@ -71,6 +71,13 @@ def topic_url(slug: str, language: str) -> str:
     return _path("content:topic", language, slug)
 
 
+def page_address(slug: str, language: str) -> str:
+    """Return the path of a standing page, in the site's first language where it is not translated."""
+    found = library()
+    document = found.find("pages", slug, language) or found.find("pages", slug, settings.LANGUAGE_CODE)
+    return address(document) if document else _path("content:page", language, slug)
+
+
 def _template_pages(found: Library) -> Iterator[PublicPage]:
     newest = max((each.meta.updated for each in found.by_address.values()), default=None)
     for name in TEMPLATE_PAGES:
