@@ -14,7 +14,6 @@ class SearchEntry(models.Model):
     title = models.CharField(max_length=200)
     url = models.CharField(max_length=400)
     text = models.TextField()  # as people read it, on one line
-    folded = models.TextField()  # the same without accents: what the database marks matches in
     digest = models.CharField(max_length=64)  # of everything the row was made from
     vector = SearchVectorField()  # without accents, stemmed for the language
 

@@ -15,6 +15,7 @@ app.autodiscover_tasks(["inference", "chat"])
 app.conf.beat_schedule = {
     "probe-backends": {"task": "inference.tasks.probe_backends", "schedule": settings.PROBE_S},
     "worker-heartbeat": {"task": "siteproject.tasks.heartbeat", "schedule": 10.0},
+    "sync-search": {"task": "siteproject.tasks.sync_search", "schedule": 30.0},
 }
 app.autodiscover_tasks(["siteproject"])
 
