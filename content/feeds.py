@@ -41,7 +41,7 @@ def feed(language: str) -> str:
     """Return the newest posts of a language as an Atom feed."""
     with translation.override(language):
         atom = PostFeed(
-            title=f"{settings.SITE_NAME}: {_('Notes from the machine room')}",
+            title=f"{settings.SITE_NAME} · {_('Notes from the machine room')}",
             link=absolute(path_of("content:blog", language)),
             description="",
             subtitle=_("How this site is built, what was measured, and where it misses its goals."),

@@ -51,7 +51,7 @@ class PageHead:
 
     @property
     def hreflang(self) -> list[tuple[str, str]]:
-        """The page's languages and addresses; ``x-default`` is the first language of the site, where it exists in it."""
+        """The page's languages and addresses, with ``x-default``."""
         return hreflang(self.alternates)
 
     @property
@@ -66,9 +66,17 @@ class PageHead:
         return f"{parts[0]}_{parts[2]}" if len(parts) == 3 else ""
 
     @cached_property
+    def _card(self) -> tuple[cards.Card, str] | None:
+        return cards.shared_card(self.document)
+
+    @property
     def image(self) -> str | None:
-        path = cards.card_address(self.document)
-        return absolute(path) if path else None
+        return absolute(self._card[1]) if self._card else None
+
+    @property
+    def image_words(self) -> str:
+        """The words in the picture, for those who do not see it."""
+        return self._card[0].title if self._card else ""
 
     @property
     def image_size(self) -> tuple[int, int]:

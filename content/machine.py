@@ -1,8 +1,8 @@
 """Texts that machines read about the site, made from the same files as the pages."""
 
 import re
-from functools import lru_cache
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from django.conf import settings
 from django.templatetags.static import static
@@ -11,20 +11,23 @@ from django.utils.translation import gettext as _
 
 from content.bodies import is_diagram
 from content.documents import KINDS, Document
-from content.feeds import feed
 from content.head import absolute, path_of
 from content.library import address, content_digest, languages, library
-from content.markdown import VALUE
 from content.site import posts, public_pages, topic_name
-from content.sitemaps import sitemap_path
 from content.values import text_of
 
 # Paths of the application: forms, one person's answers, live figures. Nothing there is for finding.
 NOT_FOR_CRAWLERS = ("/api/", "/ws/", "/v1/", "/live/", "/accounts/", "/account/", "/admin/", "/health")
 
 FENCE = re.compile(r"^ {0,3}(```+|~~~+)")
-CODE_SPAN = re.compile(r"(`+)(?!`).+?(?<!`)\1(?!`)", re.DOTALL)
-LINK = re.compile(r'(!?)\[((?:[^\[\]]|\[[^\[\]]*\])*)\]\(([^)\s]+)(?: "([^"]*)")?\)')
+# What may not stay as it is outside a fence: a link or a picture, a value; a span of code may, whatever is in it.
+INLINE = re.compile(
+    r"(?P<picture>!?)\[(?P<words>(?:[^\[\]]|\[[^\[\]]*\])*)\]"
+    r'\((?P<target>[^)\s]+)(?: "(?P<caption>[^"]*)")?\)'
+    r"|(?P<code>(?P<marks>`+)(?!`).+?(?<!`)(?P=marks)(?!`))"
+    r"|\{\{ (?P<value>[a-z][a-z0-9_]*) \}\}",
+    re.DOTALL,
+)
 
 
 @lru_cache(maxsize=64)
@@ -35,14 +38,6 @@ def _made(make: Callable[..., str], arguments: tuple[str, ...], _digest: str) ->
 def made(make: Callable[..., str], *arguments: str) -> str:
     """Return ``make(*arguments)``, made once as long as the content and the values it quotes stay the same."""
     return _made(make, arguments, content_digest())
-
-
-def machine_paths() -> list[str]:
-    """Return the paths of everything that is made for machines."""
-    feeds = [path_of("content:feed", code) for code in languages()]
-    sitemaps = [sitemap_path(code) for code in languages()]
-    texts = ["/robots.txt", "/llms.txt", "/llms-full.txt", "/ai.txt", "/site.webmanifest", "/sitemap.xml"]
-    return [*texts, *sitemaps, *feeds]
 
 
 def robots_txt() -> str:
@@ -61,10 +56,7 @@ def robots_txt() -> str:
 
 def llms_txt() -> str:
     """Return the list of our documents in Markdown, in the shape of llmstxt.org: title, summary, lists of links."""
-    with translation.override(languages()[0]):
-        summary = _("A frugal, sovereign AI website: answers come from its own pages and a small open model.")
-    lines = [f"# {settings.SITE_NAME}", "", f"> {summary}", ""]
-    lines += [_("Every text says whether an AI helped to write it and who reviewed it."), ""]
+    lines = _heading()
     for code, name in settings.LANGUAGES:
         for kind, documents in _documents(code):
             with translation.override(code):
@@ -74,21 +66,23 @@ def llms_txt() -> str:
                 for document in documents
             ]
             lines.append("")
-    lines += ["## Optional", ""]
-    lines += [f"- [llms-full.txt]({absolute('/llms-full.txt')}): the whole text of all of these"]
-    lines += [f"- [ai.txt]({absolute('/ai.txt')}): the same, passage by passage, each with its address"]
-    lines += [f"- [sitemap.xml]({absolute('/sitemap.xml')}): every public page"]
     lines += [
-        f"- [feed.xml ({code})]({absolute(path_of('content:feed', code))}): the newest posts" for code in languages()
+        "## Optional",
+        "",
+        f"- [llms-full.txt]({absolute('/llms-full.txt')}): the whole text of all of these",
+        f"- [ai.txt]({absolute('/ai.txt')}): the same, passage by passage, each with its address",
+        f"- [sitemap.xml]({absolute('/sitemap.xml')}): every public page",
+        *(f"- [feed.xml ({code})]({absolute(path_of('content:feed', code))}): new posts" for code in languages()),
     ]
     return "\n".join(lines) + "\n"
 
 
 def llms_full_txt() -> str:
     """Return everything published as Markdown, with values and addresses filled in."""
-    texts = [
-        markdown_of(document) for code in languages() for _kind, documents in _documents(code) for document in documents
-    ]
+    texts = _heading()
+    for code in languages():
+        paths = paths_in(code)
+        texts += [markdown_of(document, paths) for _kind, documents in _documents(code) for document in documents]
     return "\n".join(texts)
 
 
@@ -143,7 +137,17 @@ def webmanifest() -> dict[str, object]:
     }
 
 
-def markdown_of(document: Document) -> str:
+def paths_in(language: str) -> dict[str, str]:
+    """Return the paths of public pages in a language by those in the first one, which authors write."""
+    first = languages()[0]
+    return {
+        page.alternates[first]: page.path
+        for page in public_pages()
+        if page.language == language and first in page.alternates
+    }
+
+
+def markdown_of(document: Document, paths: dict[str, str]) -> str:
     """Return a document as Markdown that can be read alone: what its front matter says, then its text."""
     meta = document.meta
     topics = ", ".join(topic_name(topic, document.language) for topic in meta.topics)
@@ -160,10 +164,17 @@ def markdown_of(document: Document) -> str:
         "",
     ]
     with translation.override(document.language):
-        lines.append(_filled_in(document))
+        lines.append(_filled_in(document, paths))  # values are written as its readers write them
     for question in getattr(meta, "questions", []):
         lines += [f"**{question.ask[0]}** {' '.join(question.answer.split())}", ""]
     return "\n".join(lines)
+
+
+def _heading() -> list[str]:
+    with translation.override(languages()[0]):
+        summary = _("A frugal, sovereign AI website: answers come from its own pages and a small open model.")
+        note = _("Every text says whether an AI helped to write it, and who reviewed it.")
+    return [f"# {settings.SITE_NAME}", "", f"> {summary}", "", note, ""]
 
 
 def _documents(language: str) -> Iterator[tuple[str, list[Document]]]:
@@ -183,56 +194,47 @@ def _label(title: str) -> str:
     return title.replace("[", "\\[").replace("]", "\\]")
 
 
-def _filled_in(document: Document) -> str:
+def _filled_in(document: Document, paths: dict[str, str]) -> str:
     """Return the document's Markdown with values instead of their names, and absolute links; code stays as it is."""
     blocks: list[str] = []
     fence, text = "", ""
     for line in document.text.splitlines(keepends=True):
         mark = FENCE.match(line)
         if not fence and mark:
-            blocks.append(_prose(text, document))
+            blocks.append(_prose(text, document, paths))
             fence, text = mark[1], line
         elif fence and mark and mark[1].startswith(fence) and not line.strip().strip(mark[1][0]):
             blocks.append(text + line)
             fence, text = "", ""
         else:
             text += line
-    return "".join([*blocks, text if fence else _prose(text, document)]).strip() + "\n"
+    return "".join([*blocks, text if fence else _prose(text, document, paths)]).strip() + "\n"
 
 
-def _prose(text: str, document: Document) -> str:
-    """Return Markdown outside fences; spans of code are passed over."""
-    paths = {
-        page.alternates[languages()[0]]: page.path
-        for page in public_pages()
-        if page.language == document.language and languages()[0] in page.alternates
-    }
-    parts: list[str] = []
-    end = 0
-    for span in [*CODE_SPAN.finditer(text), None]:
-        prose = text[end : span.start() if span else len(text)]
-        prose = LINK.sub(lambda found: _link(found, document, paths), prose)
-        parts.append(VALUE.sub(_value, prose))
-        if span:
-            parts.append(span[0])
-            end = span.end()
-    return "".join(parts)
+def _prose(text: str, document: Document, paths: dict[str, str]) -> str:
+    """Return Markdown outside fences with its links and values filled in."""
+
+    def filled_in(found: re.Match[str]) -> str:
+        if found["code"]:
+            return found[0]
+        return _value(found) if found["value"] else link(found)
+
+    def link(found: re.Match[str]) -> str:
+        words, target = _prose(found["words"], document, paths), found["target"]
+        if found["picture"] and is_diagram(target):
+            return f"*{words}* {found['caption'] or ''}".strip()
+        if found["picture"]:
+            return f"![{words}]({absolute(static(f'content/{document.kind}/{document.slug}/{target}'))})"
+        path, mark, fragment = target.partition("#")
+        if path.startswith("/"):
+            return f"[{words}]({absolute(paths.get(path, path))}{mark}{fragment})"
+        return found[0] if path else f"[{words}]({absolute(address(document, fragment))})"
+
+    return INLINE.sub(filled_in, text)
 
 
 def _value(found: re.Match[str]) -> str:
     try:
-        return text_of(found[1])
+        return text_of(found["value"])
     except KeyError:
         return found[0]
-
-
-def _link(found: re.Match[str], document: Document, paths: dict[str, str]) -> str:
-    picture, words, target, caption = found.groups()
-    if picture and is_diagram(target):
-        return f"*{words}* {caption or ''}".strip()
-    if picture:
-        return f"![{words}]({absolute(static(f'content/{document.kind}/{document.slug}/{target}'))})"
-    path, mark, fragment = target.partition("#")
-    if path.startswith("/"):
-        return f"[{words}]({absolute(paths.get(path, path))}{mark}{fragment})"
-    return f"[{words}]({absolute(address(document, fragment))})" if not path else found[0]

@@ -3,6 +3,9 @@
 from django.urls import path
 
 from content import machine_views as views
+from content.head import path_of
+from content.library import languages
+from content.sitemaps import sitemap_path
 
 machine_patterns = [
     path("robots.txt", views.robots, name="robots"),
@@ -16,3 +19,10 @@ machine_patterns = [
 feed_patterns = [
     path("blog/feed.xml", views.post_feed, name="feed"),
 ]
+
+
+def machine_paths() -> list[str]:
+    """Return every path of the two lists above, those with a language in each."""
+    texts = ["/robots.txt", "/llms.txt", "/llms-full.txt", "/ai.txt", "/site.webmanifest", "/sitemap.xml"]
+    sitemaps = [sitemap_path(code) for code in languages()]
+    return [*texts, *sitemaps, *(path_of("content:feed", code) for code in languages())]

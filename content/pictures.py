@@ -18,7 +18,7 @@ class PictureFinder(BaseFinder):
 
     def find(self, path: str, find_all: bool = False, **_kwargs: Any) -> Any:
         found = [str(place) for place in _public() if path == f"{PREFIX}{_name(place)}"]
-        return found if find_all else next(iter(found), None)
+        return found if find_all or not found else found[0]
 
     def list(self, ignore_patterns: Any) -> Iterator[tuple[str, FileSystemStorage]]:
         storage = FileSystemStorage(location=settings.CONTENT_DIR)

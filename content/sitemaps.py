@@ -6,6 +6,7 @@ language only where the page exists in it.
 
 from datetime import date
 from io import StringIO
+from xml.sax.xmlreader import AttributesImpl
 
 from django.utils.xmlutils import SimplerXMLGenerator
 
@@ -20,10 +21,10 @@ XHTML = "http://www.w3.org/1999/xhtml"
 def sitemap_index() -> str:
     """Return the list of sitemaps, each with the day of its newest page."""
     xml, text = _document()
-    xml.startElement("sitemapindex", {"xmlns": SITEMAP})
+    xml.startElement("sitemapindex", AttributesImpl({"xmlns": SITEMAP}))
     pages = public_pages()
     for code in languages():
-        xml.startElement("sitemap", {})
+        xml.startElement("sitemap", AttributesImpl({}))
         xml.addQuickElement("loc", absolute(sitemap_path(code)))
         _last_changed(
             xml, max((page.updated for page in pages if page.language == code and page.updated), default=None)
@@ -35,7 +36,7 @@ def sitemap_index() -> str:
 def sitemap(language: str) -> str:
     """Return every public page of a language with its addresses in all languages it exists in, by path."""
     xml, text = _document()
-    xml.startElement("urlset", {"xmlns": SITEMAP, "xmlns:xhtml": XHTML})
+    xml.startElement("urlset", AttributesImpl({"xmlns": SITEMAP, "xmlns:xhtml": XHTML}))
     for page in public_pages():
         if page.language == language:
             _page(xml, page)
@@ -47,7 +48,7 @@ def sitemap_path(language: str) -> str:
 
 
 def _page(xml: SimplerXMLGenerator, page: PublicPage) -> None:
-    xml.startElement("url", {})
+    xml.startElement("url", AttributesImpl({}))
     xml.addQuickElement("loc", absolute(page.path))
     _last_changed(xml, page.updated)
     for code, url in hreflang(page.alternates):

@@ -14,7 +14,6 @@ from django.views.decorators.gzip import gzip_page
 
 from content.documents import Document
 from content.library import address, library
-from content.machine import ai_txt, llms_txt
 from content.passages import approved_pairs
 from content.rendering import Rendered, section_html
 from content.rendering import render as render_document
@@ -147,18 +146,3 @@ def published_or_404(kind: str, slug: str) -> Document:
 
 def _text(text: Rendered) -> dict[str, object]:
     return {"body": text.html, "contents": text.contents}
-
-
-@gzip_page
-def llms(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(llms_txt(), content_type="text/plain; charset=utf-8")
-
-
-@gzip_page
-def ai(request: HttpRequest) -> HttpResponse:
-    return HttpResponse(ai_txt(), content_type="text/plain; charset=utf-8")
-
-
-def robots(request: HttpRequest) -> HttpResponse:
-    hidden = "".join(f"Disallow: {path}\n" for path in ("/api/", "/live/", "/admin/", "/accounts/"))
-    return HttpResponse(f"User-agent: *\n{hidden}", content_type="text/plain; charset=utf-8")

@@ -15,6 +15,7 @@ from siteproject.stack.children import Child
 from siteproject.stack.folder import ROOT, Folder
 from siteproject.stack.postgres import DATABASE, Postgres
 
+PICTURES = {".avif", ".jpg", ".png", ".webp"}
 NOT_OURS = {".venv", ".git", "var", "build", "node_modules"}
 
 
@@ -51,8 +52,9 @@ def steps(folder: Folder, postgres: Postgres | None) -> list[Step]:
             "Static files collected",
             ["collectstatic", "--noinput", "-v", "0"],
             marker=static,
-            inputs=lambda: [*_files("static", ""), *_files(".", "/static/"), *_locks()],
+            inputs=lambda: [*_files("static", ""), *_files(".", "/static/"), *_pictured(_content()), *_locks()],
             results=lambda: [folder.path / "static" / "staticfiles.json"],
+            words=os.environ.get("SITE_NAME", ""),  # it stands on the cards of posts
         ),
     ]
 
@@ -88,15 +90,22 @@ def _remembered(
     marker: Path,
     inputs: Callable[[], list[Path]],
     results: Callable[[], list[Path]],
+    words: str = "",
 ) -> Step:
-    """A step that reads and writes files only, with the digest of the inputs in a file of its own."""
+    """A step that reads and writes files only, with the digest of the inputs in a file of its own.
+
+    ``words`` are what it depends on besides files.
+    """
+
+    def stamp() -> str:
+        return f"{digest(inputs())} {words}".strip()
 
     def needed() -> bool:
         if not all(path.exists() for path in results()):
             return True
-        return not marker.exists() or marker.read_text() != digest(inputs())
+        return not marker.exists() or marker.read_text() != stamp()
 
-    return Step(title, command, needed, finished=lambda: _write(marker, digest(inputs())))
+    return Step(title, command, needed, finished=lambda: _write(marker, stamp()))
 
 
 def _write(marker: Path, text: str) -> None:
@@ -107,7 +116,7 @@ def digest(paths: Iterable[Path]) -> str:
     """Return one sha256 over names and contents of files."""
     total = hashlib.sha256()
     for path in sorted(set(paths)):
-        total.update(f"{path.relative_to(ROOT)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+        total.update(f"{os.path.relpath(path, ROOT)}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
     return total.hexdigest()
 
 
@@ -118,6 +127,18 @@ def _files(folder: str, part: str) -> list[Path]:
         folders[:] = [name for name in folders if name not in NOT_OURS and name != "__pycache__"]
         found += [Path(place, name) for name in names if part in f"{place}/{name}" and not name.endswith(".pyc")]
     return found
+
+
+def _content() -> Path:
+    """Return the folder of documents, as the settings find it."""
+    return Path(os.environ.get("CONTENT_DIR") or ROOT / "content").resolve()
+
+
+def _pictured(content: Path) -> list[Path]:
+    """Return the documents that have to do with pictures: posts have a card, and a draft's pictures are not public."""
+    folders = {path.parent for path in content.glob("*/*/*") if path.suffix in PICTURES}
+    folders |= {path.parent for path in content.glob("posts/*/*.md")}
+    return [path for folder in folders for path in folder.iterdir() if path.is_file()] + [*content.glob("topics.yaml")]
 
 
 def _locks() -> list[Path]:
