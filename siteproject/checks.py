@@ -13,6 +13,15 @@ from chat.limits import parse_limit
 from inference.engine import RUNTIMES
 
 MIN_SECRET_CHARS = 40
+FILLED_IN_BY_THE_OPERATOR = (
+    "IMPRINT_NAME",
+    "IMPRINT_ADDRESS",
+    "IMPRINT_RESPONSIBLE",
+    "IMPRINT_HOST",
+    "CONTACT_EMAIL",
+    "PRIVACY_AUTHORITY",
+    "GOVERNING_LAW",
+)
 
 
 @register()
@@ -88,15 +97,12 @@ def check_choices(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: 
 
 @register()
 def check_imprint(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: Any) -> list[CheckMessage]:
-    """W010: a public site without an imprint or a way to be reached."""
-    if not settings.HTTPS:
+    """W010: a public site whose imprint, privacy page or terms have gaps that only its operator can fill."""
+    missing = [name for name in FILLED_IN_BY_THE_OPERATOR if not getattr(settings, name)]
+    if not settings.HTTPS or not missing:
         return []
-    missing = [name for name in ("IMPRINT_NAME", "IMPRINT_ADDRESS", "CONTACT_EMAIL") if not getattr(settings, name)]
-    return (
-        [Warning(f"{', '.join(missing)} not set.", hint="The imprint needs them.", id="siteproject.W010")]
-        if missing
-        else []
-    )
+    hint = "The imprint, the privacy page and the terms show where each is missing."
+    return [Warning(f"{', '.join(missing)} not set.", hint=hint, id="siteproject.W010")]
 
 
 def _loopback(host: str) -> bool:

@@ -83,3 +83,12 @@ def test_checks_never_print_a_value(settings) -> None:  # type: ignore[no-untype
     settings.SEAL_KEY = "hunter2"
 
     assert not [message for message in run_checks() if "hunter2" in str(message)]
+
+
+def test_a_public_site_names_what_its_operator_has_not_filled_in(settings) -> None:  # type: ignore[no-untyped-def]
+    settings.HTTPS = True
+    settings.IMPRINT_NAME = "An organisation"
+
+    message = next(message for message in run_checks() if message.id == "siteproject.W010")
+
+    assert "GOVERNING_LAW" in message.msg and "IMPRINT_HOST" in message.msg and "IMPRINT_NAME" not in message.msg
