@@ -267,7 +267,7 @@ async def _state() -> dict[str, Any]:
         )
         tiers[served.tier] = {
             "ready": ready,
-            "running": queue.running,
+            "running": queue.answering,
             "waiting": queue.waiting,
             "expected_wait_s": queue.expected_wait_s(queue.waiting + 1) if queue.running >= queue.slots else 0,
         }

@@ -45,6 +45,7 @@ class Admission:
         self.slots = slots
         self.length = length
         self.running = 0
+        self._warming = 0  # of those running, what nobody waits for
         self._waiting: list[_Waiter] = []
         self._numbers = itertools.count()
         self._mean_s = FIRST_GUESS_S
@@ -52,6 +53,11 @@ class Admission:
     @property
     def waiting(self) -> int:
         return len(self._waiting)
+
+    @property
+    def answering(self) -> int:
+        """How many of those at work somebody waits for."""
+        return self.running - self._warming
 
     @property
     def idle(self) -> bool:
@@ -66,8 +72,7 @@ class Admission:
         loop = asyncio.get_running_loop()
         waiter = _Waiter(priority, next(self._numbers), loop.create_future())
         if self.running < self.slots and not self._waiting:
-            self.running += 1
-            waiter.turn.set_result(None)
+            self._begin(waiter)
         elif self.waiting >= self.length:
             raise QueueFull(self.expected_wait_s(self.waiting + 1))
         else:
@@ -86,13 +91,18 @@ class Admission:
             heapq.heapify(self._waiting)
             return
         self.running -= 1
+        self._warming -= waiter.priority == Priority.BACKGROUND
         if served_s is not None:
             self._mean_s += SMOOTHING * (served_s - self._mean_s)
         while self._waiting and self.running < self.slots:
             following = heapq.heappop(self._waiting)
             if not following.turn.done():
-                self.running += 1
-                following.turn.set_result(None)
+                self._begin(following)
+
+    def _begin(self, waiter: _Waiter) -> None:
+        self.running += 1
+        self._warming += waiter.priority == Priority.BACKGROUND
+        waiter.turn.set_result(None)
 
 
 class Ticket:

@@ -23,6 +23,14 @@ async def test_a_free_slot_is_taken_without_waiting() -> None:
     assert queue.idle
 
 
+async def test_reading_ahead_is_not_counted_as_an_answer() -> None:
+    queue = Admission(slots=2, length=0)
+
+    async with admitted(queue, Priority.BACKGROUND), admitted(queue, Priority.ANONYMOUS):
+        assert (queue.running, queue.answering) == (2, 1)
+    assert (queue.running, queue.answering) == (0, 0)
+
+
 async def test_a_full_queue_says_when_to_come_back() -> None:
     queue = Admission(slots=1, length=1)
     first, second = queue.ticket(Priority.ANONYMOUS), queue.ticket(Priority.ANONYMOUS)
