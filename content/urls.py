@@ -3,10 +3,12 @@
 from django.urls import path
 
 from content import views
+from content.machine_urls import feed_patterns
 
 page_patterns = [
     path("", views.home, name="home"),
     path("blog/", views.blog, name="blog"),
+    *feed_patterns,
     path("blog/archive/", views.archive, name="archive"),
     path("blog/topics/<slug:slug>/", views.topic, name="topic"),
     path("blog/<slug:slug>/", views.post, name="post"),

@@ -1,4 +1,4 @@
-"""The ASGI application: the body cap, then Django for HTTP and Channels for sockets."""
+"""The ASGI application: the exported site, the hosts, the body cap, then Django for HTTP and Channels for sockets."""
 
 import os
 
@@ -16,7 +16,9 @@ from django.urls import path  # noqa: E402
 from chat.consumers import ChatConsumer  # noqa: E402
 from siteproject import lifespan  # noqa: E402
 from siteproject.body import App, Receive, Scope, Send, limit_body  # noqa: E402
+from siteproject.exported import serve_exported  # noqa: E402
 from siteproject.hangup import tell_hang_up  # noqa: E402
+from siteproject.hosts import keep_hosts_apart  # noqa: E402
 
 
 def healthy_by_any_name(app: App) -> App:
@@ -31,12 +33,14 @@ def healthy_by_any_name(app: App) -> App:
     return named
 
 
+pages_and_acts = limit_body(
+    tell_hang_up(healthy_by_any_name(django_application)), max_bytes=lambda: settings.MAX_BODY_BYTES
+)
+sockets = AuthMiddlewareStack(URLRouter([path("ws/chat/", ChatConsumer.as_asgi())]))
 application = ProtocolTypeRouter(
     {
-        "http": limit_body(
-            tell_hang_up(healthy_by_any_name(django_application)), max_bytes=lambda: settings.MAX_BODY_BYTES
-        ),
-        "websocket": AuthMiddlewareStack(URLRouter([path("ws/chat/", ChatConsumer.as_asgi())])),
+        "http": serve_exported(keep_hosts_apart(pages_and_acts)),
+        "websocket": keep_hosts_apart(sockets),
         "lifespan": lifespan.application,
     }
 )

@@ -31,7 +31,6 @@ def favicon(request: HttpRequest) -> HttpResponse:
 
 # Translated addresses can only stand at the root, so pages of other apps join the one namespace of pages here.
 public = [
-    *content.machine_urls.feed_patterns,
     *content.urls.page_patterns,
     path("chat/", chat.views.page, name="chat"),
     *content.urls.document_patterns,

@@ -26,6 +26,7 @@ NEEDS_NO_STACK = {
     "diffsettings",
     "doctor",
     "drawcards",
+    "export_site",
     "help",
     "makecatalogs",
     "makemigrations",

@@ -191,13 +191,19 @@ export class ChatConnection {
       this.#endedWithout(ask.id, "connection_lost");
     } catch {
       if (!controller.signal.aborted) {
-        this.#endedWithout(ask.id, this.#following?.heard ? "connection_lost" : "unreachable");
+        this.#endedWithout(ask.id, this.#following?.heard ? "connection_lost" : this.#silence());
       }
     } finally {
       if (this.#stream === controller) {
         this.#stream = null;
       }
     }
+  }
+
+  /** Return why there was no answer at all: where the chat has a host of its own, that one is away. */
+  #silence() {
+    const apart = new URL(this.#doors.stream).origin !== location.origin;
+    return apart && navigator.onLine ? "away" : "unreachable";
   }
 
   /** Close an answer that the line left open, so that no answer stays without an end. */
@@ -223,14 +229,16 @@ export class ChatConnection {
   }
 }
 
+/** Return the error in a response. What is not ours (a proxy's page, a host of files) says that we are away. */
 async function errorOf(response, id) {
   const body = await response.json().catch(() => null);
-  const error = body?.error ?? body ?? {};
+  const error = body?.error ?? { code: "away" };
   return {
     type: "error",
     id,
     code: error.code ?? "unknown",
-    message: error.message,
+    // The edge that says "away" for us does not know the reader's language; the page does.
+    message: error.code === "away" ? "" : error.message,
     retry_after_s: error.retry_after_s ?? (Number(response.headers.get("retry-after")) || null),
     request_id: error.request_id ?? response.headers.get("x-request-id"),
   };
