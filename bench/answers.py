@@ -3,14 +3,14 @@
 Three sets lie in tests/answers. The even questions of the first and the whole fresh set have been looked at: the
 thresholds in chat/calibration.json follow from them. The odd ones of the first are reported. The blind set was written
 by somebody who had no part in the retrieval and is never looked at: its misses and texts are not printed, and no
-threshold knows it. English and French stand apart. ``--model`` starts the small model's server and lets it write
+threshold knows it. Everything published is indexed; the questions that only a page or post answers are counted apart.
+English and French stand apart. ``--model`` starts the small model's server and lets it write
 wherever the product would.
 """
 
 import argparse
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -28,8 +28,8 @@ import yaml
 
 from bench.shares import Figure, Report, as_json, print_report
 from bench.writing import Totals, Writer, Written, history_of, product_request, product_writer, totals
-from chat import grounding, retrieval, verified
-from content.passages import ApprovedPair
+from chat import grounding, verified
+from content.passages import ApprovedPair, Passage
 
 QUESTIONS = Path(__file__).parent.parent / "tests" / "answers"
 LANGUAGES = ("en", "fr")
@@ -58,6 +58,16 @@ class Case(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Whether a passage holds the answer: a refusal would be false."""
         return self.document is not None and self.kind != "removed"
 
+    @property
+    def unanswerable(self) -> bool:
+        """Whether nothing that is searched has the answer."""
+        return self.kind in ("removed", "out_of_scope")
+
+    @property
+    def from_pages(self) -> bool:
+        """Whether a page or post has the answer, and no knowledge: its document is then named with its kind."""
+        return self.document is not None and "/" in self.document
+
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
@@ -69,7 +79,8 @@ class Outcome:
     fact_shown: bool
     fact_in_first: bool
     wrong_verified: bool
-    score: float
+    score: float  # of knowledge
+    pages_score: float
     verified_score: float
     verified_margin: float
     duration_ms: float
@@ -87,7 +98,6 @@ Answer = Callable[[Case, grounding.Grounded], Written]
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the report; return 1 when a goal is missed."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siteproject.settings")
     parser = argparse.ArgumentParser(prog="python -m bench.answers", description=__doc__)
     parser.add_argument(
         "--calibrate", action="store_true", help="write chat/calibration.json: the even and fresh questions"
@@ -147,26 +157,33 @@ def calibration_digest(language: str) -> str:
 
 
 @cache
-def index_without(language: str, document: str | None) -> retrieval.Index:
-    return grounding.build_index(language, without=document)
+def index_without(language: str, document: str | None, facts: tuple[str, ...] = ()) -> grounding.Indexes:
+    """Return the index without ``document`` and without every other passage that states one of ``facts``."""
+    return grounding.build_index(language, omit=lambda each: each.document == document or states(facts, each.text))
+
+
+def index_of(case: Case, language: str) -> grounding.Indexes:
+    """Return what ``case`` is asked of: without what answers it, where that is its kind."""
+    removed = case.kind == "removed"
+    return index_without(language, case.document, tuple(case.facts)) if removed else index_without(language, None)
 
 
 def outcome(case: Case, language: str, answer: Answer | None = None) -> Outcome:
     """Ask one question as a visitor would; ``answer`` adds what a model writes to what is on the screen."""
-    index = index_without(language, case.document if case.kind == "removed" else None)
+    index = index_of(case, language)
     started = perf_counter()
     got = grounding.ground(case.question, previous=case.before, language=language, index=index)
     duration_ms = (perf_counter() - started) * 1000
-    right = f"{case.document}#{case.section}"
-    ranked = index.rank(retrieval.weighted_terms(case.question, case.before, index))
-    passages = [source.passage for source in got.sources] or [scored.passage for scored in ranked]
-    places = [place for place, passage in enumerate(passages, start=1) if passage.id == right]
+    known, pages = (grounding.rank(case.question, case.before, each) for each in (index.knowledge, index.pages))
+    ranked = pages if case.from_pages else known
+    passages = [source.passage for source in got.sources] or [scored.passage for scored in ranked.passages]
+    places = [place for place, passage in enumerate(passages, start=1) if is_right(passage, case)]
     rung = _rung(got)
     # What stands on the screen: an approved answer alone, or what a model writes above three quotes.
     shown = [source.quote for source in got.sources] if rung == "quoted" else []
     first = [got.verified.answer] if got.verified else shown[:1]
     written = answer(case, got) if answer and shown else None
-    match = verified.nearest_pair(case.question, index)
+    match = verified.nearest_pair(case.question, index.knowledge)
     return Outcome(
         case=case,
         rung="small" if written else rung,
@@ -174,7 +191,8 @@ def outcome(case: Case, language: str, answer: Answer | None = None) -> Outcome:
         fact_shown=has_fact(case, [*first, *shown, *([written.text] if written else [])]),
         fact_in_first=has_fact(case, first),
         wrong_verified=_is_wrong(got.verified, case),
-        score=got.score,
+        score=known.score,
+        pages_score=pages.score,
         verified_score=match.score if match else 0.0,
         verified_margin=match.margin if match else 0.0,
         duration_ms=duration_ms,
@@ -193,8 +211,9 @@ def _rung(got: grounding.Grounded) -> str:
 def measure(language: str, *, half: str, answer: Answer | None = None) -> Report:
     """Return the figures of one language over one half of its questions."""
     outcomes = [outcome(case, language, answer) for case in cases(language, half=half)]
-    answerable = [each for each in outcomes if each.case.answerable]
-    silent = [each for each in outcomes if each.case.kind in ("removed", "out_of_scope")]
+    answerable = [each for each in outcomes if each.case.answerable and not each.case.from_pages]
+    from_pages = [each for each in outcomes if each.case.answerable and each.case.from_pages]
+    silent = [each for each in outcomes if each.case.unanswerable]
     approved = [each for each in outcomes if each.case.kind == "approved"]
     report = Report(language, half, blind=half == BLIND)
     report.figures = [
@@ -207,6 +226,7 @@ def measure(language: str, *, half: str, answer: Answer | None = None) -> Report
         Figure("does not know, rightly", sum(_silent(each) for each in silent), len(silent), 0.9),
         *(_silent_of_kind(kind, silent) for kind in ("removed", "out_of_scope")),
         Figure("does not know, wrongly", sum(_silent(each) for each in answerable), len(answerable), 0.1, True),
+        *_pages_figures(from_pages),
         *(Figure(f"rung {name}", sum(each.rung == name for each in outcomes), len(outcomes)) for name in RUNGS),
     ]
     wrote = [each for each in outcomes if each.written]
@@ -222,6 +242,17 @@ def measure(language: str, *, half: str, answer: Answer | None = None) -> Report
     durations = sorted(each.duration_ms for each in outcomes)
     report.p50_ms, report.p95_ms = durations[len(durations) // 2], quantiles(durations, n=20)[-1]
     return report
+
+
+def _pages_figures(outcomes: list[Outcome]) -> list[Figure]:
+    """Return what came of the questions that only a page or post answers; none where the set has no such question."""
+    if not outcomes:
+        return []
+    return [
+        Figure("pages: right passage in three", sum(1 <= each.rank <= 3 for each in outcomes), len(outcomes), 0.95),
+        Figure("pages: right fact shown", sum(each.fact_shown for each in outcomes), len(outcomes), 0.9),
+        Figure("pages: does not know, wrongly", sum(_silent(each) for each in outcomes), len(outcomes), 0.1, True),
+    ]
 
 
 def _written_figures(texts: list[Outcome], sums: Totals) -> list[Figure]:
@@ -248,7 +279,14 @@ def calibrate() -> None:
         outcomes = [outcome(case, language) for which in CALIBRATED_ON for case in cases(language, half=which)]
         score, margin = _verified_thresholds(outcomes)
         figures[language] = {
-            "answerable": _answerable_threshold(outcomes),
+            "answerable": _answerable_threshold(
+                [each.score for each in outcomes if each.case.answerable and not each.case.from_pages],
+                [each.score for each in outcomes if each.case.unanswerable],
+            ),
+            "pages_answerable": _answerable_threshold(
+                [each.pages_score for each in outcomes if each.case.answerable and each.case.from_pages],
+                [each.pages_score for each in outcomes if each.case.unanswerable],
+            ),
             "verified_score": score,
             "verified_margin": margin,
             "calibrated_on": f"{len(outcomes)} questions, {datetime.now(UTC):%Y-%m-%d}",
@@ -258,14 +296,12 @@ def calibrate() -> None:
     grounding.thresholds.cache_clear()
 
 
-def _answerable_threshold(outcomes: list[Outcome]) -> float:
-    """Return the threshold with the fewest wrong answers and false refusals, both by share.
+def _answerable_threshold(known: list[float], unknown: list[float]) -> float:
+    """Return the threshold with the fewest wrong answers and false refusals, both by share of the scores given.
 
     A score near the threshold counts in part on either side (logistic, SOFTNESS wide): the set is small, and a gap
     between two of its questions says little about the next one.
     """
-    known = [each.score for each in outcomes if each.case.answerable]
-    unknown = [each.score for each in outcomes if each.case.kind in ("removed", "out_of_scope")]
 
     def below(score: float, limit: float) -> float:
         return 1 / (1 + exp((score - limit) / SOFTNESS))
@@ -321,10 +357,26 @@ def _is_wrong(given: ApprovedPair | None, case: Case) -> bool:
     return case.kind not in ("approved", "paraphrase", "followup") or given.document != case.document
 
 
+def is_right(passage: Passage, case: Case) -> bool:
+    """Return whether ``passage`` is the one that answers ``case``, or a page or post that states the same fact."""
+    if passage.id == f"{case.document}#{case.section}":
+        return True
+    return passage.kind != "knowledge" and states(case.facts, passage.text)
+
+
 def has_fact(case: Case, texts: list[str]) -> bool:
     """Return whether one of the facts stands in ``texts``, however white space and capitals are."""
-    shown = " ".join(" ".join(texts).split()).casefold()
-    return any(" ".join(fact.split()).casefold() in shown for fact in case.facts)
+    return states(case.facts, " ".join(texts))
+
+
+def states(facts: Sequence[str], text: str) -> bool:
+    """Return whether one of ``facts`` stands in ``text``, however white space, capitals and apostrophes are."""
+    plain = _plain(text)
+    return any(_plain(fact) in plain for fact in facts)
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.split()).casefold().replace("’", "'")
 
 
 def _silent(each: Outcome) -> bool:

@@ -5,7 +5,6 @@ ones), so that what is settled by it can be reported on the others. One server, 
 """
 
 import argparse
-import os
 import secrets
 import sys
 from collections.abc import Iterator, Sequence
@@ -75,7 +74,6 @@ class Penalised(LlamaCpp):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table, and on request each text."""
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siteproject.settings")
     parser = argparse.ArgumentParser(prog="python -m bench.layouts", description=__doc__)
     parser.add_argument("--show", action="store_true", help="print each text, for a person to read")
     parser.add_argument("--layout", action="append", choices=[layout.name for layout in LAYOUTS], help="default: all")

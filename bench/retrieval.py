@@ -6,7 +6,6 @@ process of its own, so that memory is counted from the same start.
 
 import gc
 import json
-import os
 import random
 import statistics
 import subprocess
@@ -16,12 +15,10 @@ from dataclasses import replace
 
 import psutil
 
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siteproject.settings")
-
 from bench.answers import cases
 from bench.figures import SEED, percentile, within
 from bench.report import Result, run_program
-from chat.grounding import ground
+from chat.grounding import Indexes, ground
 from chat.retrieval import Index, weighted_terms
 from chat.sentences import sentences
 from content.passages import Passage, approved_pairs, passages, synonyms
@@ -64,10 +61,11 @@ def measure_size(size: int) -> dict[str, float]:
     began = time.perf_counter()
     index = Index(found, language="en", synonyms=synonyms("en"), pairs=approved_pairs("en"))
     index_s = time.perf_counter() - began
+    indexes = Indexes(index, Index([], language="en"))
     gc.collect()
     indexed = psutil.Process().memory_info().rss
     for question in questions:  # a word's row is kept once somebody has used it: judge the index as it is in use
-        ground(question, language="en", index=index)
+        ground(question, language="en", index=indexes)
     rank_ms: list[float] = []
     ground_ms: list[float] = []
     for number in within(range(QUERIES), QUERIES_S):
@@ -75,7 +73,7 @@ def measure_size(size: int) -> dict[str, float]:
         began = time.perf_counter()
         index.rank(weighted_terms(question, None, index))
         ranked = time.perf_counter()
-        ground(question, language="en", index=index)
+        ground(question, language="en", index=indexes)
         rank_ms.append((ranked - began) * 1000)
         ground_ms.append((time.perf_counter() - ranked) * 1000)
     return {

@@ -1,9 +1,5 @@
 """The stage of every program: a whole site for this run, and questions whose rung and passage are known."""
 
-import os
-
-os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siteproject.settings")
-
 import secrets
 import shutil
 import tempfile

@@ -3,7 +3,7 @@
 import json
 import logging
 import threading
-import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -21,16 +21,42 @@ logger = logging.getLogger(__name__)
 
 CALIBRATION = Path(__file__).with_name("calibration.json")
 MAX_SOURCES = 3
-RECHECK_S = 5.0
+
+# How much higher a page or post must score to go before knowledge that answers: the least lead, in steps of 0.05, with
+# which no calibration question loses its knowledge.
+PAGES_LEAD = 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
     """Written by ``python -m bench.answers --calibrate`` from a committed question set, never by feeling."""
 
-    answerable: float
+    answerable: float  # by knowledge
+    pages_answerable: float  # by pages and posts, which nobody wrote as answers
     verified_score: float
     verified_margin: float
+
+
+@dataclass(frozen=True, slots=True)
+class Indexes:
+    """What one language is answered from.
+
+    Apart, because the scores of an index follow from all of its passages: in one, pages displace the knowledge that was
+    written to answer (docs/answers.md).
+    """
+
+    knowledge: Index
+    pages: Index  # posts too
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """One index's passages for a question, best first; ``asked`` are the question's terms, weighted for that index."""
+
+    index: Index
+    asked: dict[str, float]
+    passages: list[Scored]
+    score: float  # 0 to 1: how sure it is that the index speaks of what was asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,32 +83,44 @@ class Grounded:
     margin: float  # lead of the approved pair over the next one, 0 to 1
 
 
-def ground(question: str, *, previous: str | None = None, language: str, index: Index | None = None) -> Grounded:
+def ground(question: str, *, previous: str | None = None, language: str, index: Indexes | None = None) -> Grounded:
     """Return what our pages say about ``question``; ``previous`` is the question the visitor asked before it.
 
     Uses the current index of ``language`` unless one is given. No network, no database, nothing kept: a few
     milliseconds of one thread. Raises ContentError only when content/ was never once free of errors.
     """
     index = index or index_for(language)
-    limits = thresholds(index.language)
-    asked = weighted_terms(question, previous, index)
-    ranked = index.rank(asked)
-    score = answerable_score(ranked, unknown_share=index.unknown_share(asked))
-    match = nearest_pair(question, index)
+    language = index.knowledge.language
+    limits = thresholds(language)
+    known = rank(question, previous, index.knowledge)
+    match = nearest_pair(question, index.knowledge)
     clear = match and match.score >= limits.verified_score and match.margin >= limits.verified_margin
     verified = match.pair if match and clear else None
-    answerable = verified is not None or score >= limits.answerable
-    best = _proof_first(ranked, verified, index)[:MAX_SOURCES] if answerable else []
-    figure = wants_figure(question, index.language)
+    found = known if verified else _answering(known, rank(question, previous, index.pages), limits)
     return Grounded(
-        language=index.language,
-        sources=tuple(_source(n, scored, asked, index, figure) for n, scored in enumerate(best, start=1)),
+        language=language,
+        sources=_sources(found, verified, figure=wants_figure(question, language)) if found else (),
         verified=verified,
-        answerable=answerable,
-        contact=is_contact(question, index.language),
-        score=score,
+        answerable=found is not None,
+        contact=is_contact(question, language),
+        score=(found or known).score,
         margin=match.margin if match else 0.0,
     )
+
+
+def rank(question: str, previous: str | None, index: Index) -> Ranked:
+    """Return the passages of ``index`` for ``question``, and how sure it is that they answer."""
+    asked = weighted_terms(question, previous, index)
+    passages = index.rank(asked)
+    return Ranked(index, asked, passages, answerable_score(passages, unknown_share=index.unknown_share(asked)))
+
+
+def _answering(known: Ranked, pages: Ranked, limits: Thresholds) -> Ranked | None:
+    """Return what answers: knowledge first, unless a page or post has much more of the question; None for neither."""
+    knows = known.score >= limits.answerable
+    if pages.score >= limits.pages_answerable and not (knows and pages.score < known.score + PAGES_LEAD):
+        return pages
+    return known if knows else None
 
 
 def answerable_score(ranked: list[Scored], *, unknown_share: float) -> float:
@@ -97,81 +135,95 @@ def answerable_score(ranked: list[Scored], *, unknown_share: float) -> float:
     return min(1.0, max(0.0, (coverage + ranked[0].strength - unknown_share / 2) / 2))
 
 
+def is_calibrated(language: str) -> bool:
+    """Return whether somebody has measured the thresholds of ``language``."""
+    return language in json.loads(CALIBRATION.read_text(encoding="utf-8"))
+
+
 @cache
 def thresholds(language: str) -> Thresholds:
-    """Return the calibrated thresholds; a language without its own is refused with a KeyError."""
-    figures = json.loads(CALIBRATION.read_text(encoding="utf-8"))[language]
-    return Thresholds(figures["answerable"], figures["verified_score"], figures["verified_margin"])
+    """Return the calibrated thresholds; those of a language without its own are the strictest of the others."""
+    calibrated = json.loads(CALIBRATION.read_text(encoding="utf-8"))
+    measured = [calibrated[language]] if language in calibrated else list(calibrated.values())
+    names = ("answerable", "pages_answerable", "verified_score", "verified_margin")
+    return Thresholds(*(max(figures[name] for figures in measured) for name in names))
 
 
-def build_index(language: str, *, without: str | None = None) -> Index:
-    """Return a new index of the published knowledge, on request ``without`` one document."""
-    return Index(
-        [each for each in passages(language) if each.kind == "knowledge" and each.document != without],
-        language=language,
-        synonyms=synonyms(language),
-        pairs=[pair for pair in approved_pairs(language) if pair.document != without],
+def build_index(language: str, *, omit: Callable[[Passage], bool] | None = None) -> Indexes:
+    """Return a new index of everything published, without the passages that ``omit`` is true of."""
+    found = [passage for passage in passages(language) if omit is None or not omit(passage)]
+    words = synonyms(language)
+    return Indexes(
+        Index(
+            [passage for passage in found if passage.kind == "knowledge"],
+            language=language,
+            synonyms=words,
+            pairs=approved_pairs(language),
+        ),
+        Index([passage for passage in found if passage.kind != "knowledge"], language=language, synonyms=words),
     )
 
 
-def index_for(language: str) -> Index:
-    """Return the current index of ``language``, built anew when the files have changed (looked at every 5 s)."""
-    return _indexes.get(language)
+def index_for(language: str) -> Indexes:
+    """Return the index of ``language`` in use; the first call builds them, ``renew`` keeps them current."""
+    return _in_use.get(language)
 
 
-class _Indexes:
-    """The indexes in use. A reader in another thread gets the old index or the new one, never one half built."""
+def renew() -> None:
+    """Build the indexes in use anew if the content has changed: seconds for thousands of texts, nobody waits for it."""
+    _in_use.renew()
+
+
+class _InUse:
+    """The indexes in use. A reader in another thread gets the old ones or the new, never some half built."""
 
     def __init__(self) -> None:
         self._building = threading.Lock()
-        self._by_language: dict[str, Index] = {}
+        self._by_language: dict[str, Indexes] = {}
         self._digest = ""
-        self._checked_at = float("-inf")
+        self._complaint = ""
 
-    def get(self, language: str) -> Index:
+    def get(self, language: str) -> Indexes:
         found = self._by_language.get(language)
-        if found and time.monotonic() - self._checked_at < RECHECK_S:
-            return found
-        # While one thread builds, the others go on with what there is.
-        if not self._building.acquire(blocking=found is None):
-            assert found is not None
-            return found
-        try:
-            return self._current(language)
-        finally:
-            self._building.release()
+        if found is None:
+            with self._building:
+                self._digest = self._digest or content_digest()
+                found = self._by_language.get(language) or build_index(language)
+                self._by_language = {**self._by_language, language: found}
+        return found
 
-    def _current(self, language: str) -> Index:
-        found = self._by_language.get(language)
-        try:
-            digest = content_digest()
-            if digest != self._digest:
-                built = {each: build_index(each) for each in {language, *self._by_language}}
-                self._by_language, self._digest = built, digest
-            elif found is None:
-                self._by_language = {**self._by_language, language: build_index(language)}
-        except (ContentError, OSError) as error:
-            # Somebody is editing: yesterday's passages are better than none. The error names a file, never a reader.
-            if found is None:
-                raise
-            logger.error("content not taken over: %s", error)
-        self._checked_at = time.monotonic()
-        return self._by_language[language]
+    def renew(self) -> None:
+        with self._building:
+            try:
+                digest = content_digest()
+                if digest != self._digest:
+                    self._by_language = {language: build_index(language) for language in self._by_language}
+                    self._digest = digest
+                self._complaint = ""
+            except (ContentError, OSError) as error:
+                # Somebody is editing: yesterday's passages are better than none. Said once: the next look is soon.
+                if str(error) != self._complaint:
+                    logger.error("content not taken over: %s", error)
+                self._complaint = str(error)
 
 
-_indexes = _Indexes()
+_in_use = _InUse()
 
 
-def _proof_first(ranked: list[Scored], verified: ApprovedPair | None, index: Index) -> list[Scored]:
+def _sources(found: Ranked, verified: ApprovedPair | None, *, figure: bool) -> tuple[Source, ...]:
+    """Return the best passages with their quotes; ``figure``: the question wants one."""
+    sources = []
+    for n, scored in enumerate(_proof_first(found, verified)[:MAX_SOURCES], start=1):
+        picked = quote(scored.passage.text, found.asked, found.index, wants_figure=figure)
+        sources.append(Source(n, scored.passage, scored.score, picked.text, picked.best_sentence))
+    return tuple(sources)
+
+
+def _proof_first(found: Ranked, verified: ApprovedPair | None) -> list[Scored]:
     """Return the ranking with the passage that proves the approved answer in front, however it was ranked."""
     if verified is None:
-        return ranked
-    others = [scored for scored in ranked if scored.passage.id != verified.passage]
-    proof = [scored for scored in ranked if scored.passage.id == verified.passage]
-    unranked = [Scored(passage, 0.0, 0.0, 0.0) for passage in index.passages if passage.id == verified.passage]
+        return found.passages
+    others = [scored for scored in found.passages if scored.passage.id != verified.passage]
+    proof = [scored for scored in found.passages if scored.passage.id == verified.passage]
+    unranked = [Scored(passage, 0.0, 0.0, 0.0) for passage in found.index.passages if passage.id == verified.passage]
     return [*(proof or unranked), *others]
-
-
-def _source(n: int, scored: Scored, asked: dict[str, float], index: Index, figure: bool) -> Source:
-    picked = quote(scored.passage.text, asked, index, wants_figure=figure)
-    return Source(n, scored.passage, scored.score, picked.text, picked.best_sentence)

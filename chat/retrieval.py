@@ -24,6 +24,9 @@ LEAST_IDF = 0.05
 # Only the first by BM25 are looked at sentence by sentence.
 JOINT_CANDIDATES = 20
 
+# Of ten thousand passages most share a word with a question; nobody reads the ranking further down than this.
+MAX_RANKED = 100
+
 # What a synonym is worth where the word itself would be worth 1.
 SYNONYM_WEIGHT = 0.5
 
@@ -152,6 +155,7 @@ class Index:
         texts = [f"{each.title} {each.title} {each.heading} {each.text}" for each in self.passages]
         corpus = [terms(text, language) for text in texts]
         self._bm25 = BM25Okapi(corpus) if any(corpus) else None
+        self._postings = _postings(self._bm25) if self._bm25 else {}
         # A word in half of the passages would weigh nothing at all, and a question of such words could not be judged.
         self._phrasings = _Phrasings(self.passages, language)
         # The texts say how rare a word is; the phrasings only where no text has it.
@@ -160,7 +164,6 @@ class Index:
         self._phrasings.weigh(self._idf)
         self._highest_idf = max(self._idf.values(), default=1.0)
         self._vocabulary = sorted(self._idf)
-        self._rows: dict[str, np.ndarray] = {}
         self._sentences = [[frozenset(terms(one, language)) for one in sentences(each.text)] for each in self.passages]
 
     def knows(self, term: str) -> bool:
@@ -187,7 +190,7 @@ class Index:
         return others | frozenset(word for word in family if abs(len(word) - len(term)) <= 4)
 
     def rank(self, question: Mapping[str, float]) -> list[Scored]:
-        """Return every passage that shares a term with ``question`` (term to weight), best first.
+        """Return the passages that share a term with ``question`` (term to weight), best first, ``MAX_RANKED`` at most.
 
         What a passage scores is BM25 of its text, more where words meet in one sentence, and a part for its nearest
         phrasing.
@@ -215,7 +218,7 @@ class Index:
         strength = score / (2 * most)
         return [
             Scored(self.passages[at], float(score[at]), float(coverage[at]), float(strength[at]))
-            for at in np.argsort(-score, kind="stable")
+            for at in np.argsort(-score, kind="stable")[:MAX_RANKED]
             if score[at] > 0
         ]
 
@@ -248,12 +251,31 @@ class Index:
         return best, hit
 
     def _scores(self, term: str) -> np.ndarray:
-        """Return each passage's BM25 for one term; kept for the words of the passages, never for a visitor's own."""
-        if self._bm25 is None or term not in self._bm25.idf:
-            return np.zeros(len(self.passages))
-        if term not in self._rows:
-            self._rows[term] = self._bm25.get_scores([term])
-        return self._rows[term]
+        """Return each passage's BM25 for one term."""
+        row = np.zeros(len(self.passages))
+        if term in self._postings:
+            holders, scores = self._postings[term]
+            row[holders] = scores
+        return row
+
+
+def _postings(bm25: BM25Okapi) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    """Return for each term the places of the passages that have it, and what each scores for it.
+
+    The library's own ``get_scores`` walks through every passage for every word that is asked.
+    """
+    norms = bm25.k1 * (1 - bm25.b + bm25.b * np.array(bm25.doc_len) / bm25.avgdl)
+    found: dict[str, tuple[list[int], list[int]]] = {}
+    for at, frequencies in enumerate(bm25.doc_freqs):
+        for term, count in frequencies.items():
+            holders, counts = found.setdefault(term, ([], []))
+            holders.append(at)
+            counts.append(count)
+    postings = {term: (np.array(holders), np.array(counts)) for term, (holders, counts) in found.items()}
+    return {
+        term: (holders, bm25.idf[term] * counts * (bm25.k1 + 1) / (counts + norms[holders]))
+        for term, (holders, counts) in postings.items()
+    }
 
 
 def weighted_terms(question: str, previous: str | None, index: Index) -> dict[str, float]:

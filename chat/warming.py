@@ -1,9 +1,9 @@
-"""Keep the passages people ask about in the model server's memory.
+"""Keep the indexes current, and the passages people ask about in the model server's memory.
 
 After a start, after a change of content and after a restart of the model server, each passage is read
 once in the background, only while nobody waits. What a passage costs in memory is known, so no more are
-warmed than ``LLM_CPU_CACHE_MIB`` holds; the most used come first. With all of them warm, the time to a first
-word does not tell either which passages others have asked about.
+warmed than ``LLM_CPU_CACHE_MIB`` holds: the most used first, then knowledge, then pages and posts. With all of
+them warm, the time to a first word does not tell either which passages others have asked about.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from pathlib import Path
 
 from django.conf import settings
 
-from chat import prompts
+from chat import grounding, prompts
 from content.library import content_digest
-from content.passages import Passage, passages
+from content.passages import Passage
 from inference.admission import Priority
 from inference.engine import Completed, engine
 from inference.errors import InferenceError
@@ -37,12 +37,13 @@ def public_tokens(passage: Passage) -> int:
 
 
 async def keep_warm() -> None:
-    """Warm again whenever content or the model server changed, for as long as the process runs."""
+    """Take over what changed and warm it, again when the model server changed, for as long as the process runs."""
     warmed: tuple[str, str] | None = None
     while True:
         try:
-            now = (await asyncio.to_thread(content_digest), _server())
-            if now != warmed and await _warm_all():
+            await asyncio.to_thread(grounding.renew)
+            now = await _now()
+            if now != warmed and await _warm_all(now):
                 warmed = now
         except InferenceError:
             pass  # the model is away; the next look may find it
@@ -52,17 +53,28 @@ async def keep_warm() -> None:
         await asyncio.sleep(LOOK_EVERY_S)
 
 
-async def _warm_all() -> bool:
-    """Warm as many passages as fit. Returns whether the round came to its end."""
+async def _warm_all(now: tuple[str, str]) -> bool:
+    """Warm as many passages as fit. Returns whether the round came to its end: False where ``now`` is over."""
     served = (await engine.candidates("small"))[0]
-    found = [passage for language in served.languages for passage in passages(language)]
-    found.sort(key=lambda passage: -_used[_key(passage)])
-    for passage in found[: int(settings.LLM_CPU_CACHE_MIB / MIB_PER_PASSAGE)]:
-        while not engine.queue(served).idle:  # noqa: ASYNC110 - people first; nobody is told when they are through
+    for passage in _wanted(served):
+        while not engine.queue(served).idle:  # people first; nobody is told when they are through
             await asyncio.sleep(0.2)
+            if await _now() != now:
+                return False
+        if await _now() != now:
+            return False
         await _warm(served, passage)
     logger.info("%d passages warmed", len(_public_tokens))
     return True
+
+
+def _wanted(served: Served) -> list[Passage]:
+    """Return the passages that ``served`` may be asked to write from, as many as its memory holds, best first."""
+    indexes = [grounding.index_for(language) for language in served.languages]
+    found = [passage for each in indexes for passage in each.knowledge.passages]
+    found += [passage for each in indexes for passage in each.pages.passages]
+    found.sort(key=lambda passage: -_used[_key(passage)])
+    return found[: int(settings.LLM_CPU_CACHE_MIB / MIB_PER_PASSAGE)]
 
 
 async def _warm(served: Served, passage: Passage) -> None:
@@ -74,6 +86,11 @@ async def _warm(served: Served, passage: Passage) -> None:
 
 def _key(passage: Passage) -> str:
     return f"{passage.language}:{passage.id}"
+
+
+async def _now() -> tuple[str, str]:
+    """Return what changes when the content or the model server does."""
+    return await asyncio.to_thread(content_digest), _server()
 
 
 def _server() -> str:

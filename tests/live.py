@@ -30,13 +30,17 @@ READY_S = 40
 
 @dataclass
 class Site:
-    """One site with a folder, a database and processes of its own. ``env`` is what its processes were started with."""
+    """One site with a folder, a database and processes of its own. ``env`` is what its processes were started with.
+
+    ``root`` is where its code and content are: this checkout, or a copy of it that a test has changed.
+    """
 
     folder: Folder
     env: dict[str, str]
     postgres: Postgres
     redis: Redis
     llama: LlamaServer | None
+    root: Path = ROOT
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -46,7 +50,7 @@ class Site:
     def manage(self, *arguments: str) -> str:
         """Run a management command in this site's environment and return what it printed."""
         command = [sys.executable, "manage.py", *arguments]
-        done = subprocess.run(command, cwd=ROOT, env=self.env, capture_output=True, text=True, timeout=120)
+        done = subprocess.run(command, cwd=self.root, env=self.env, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, f"{arguments}: {done.stderr[-2000:]}"
         return done.stdout
 
@@ -55,7 +59,7 @@ class Site:
         with log.open("ab") as output:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", module],
-                cwd=ROOT,
+                cwd=self.root,
                 env=self.env,
                 stdout=output,
                 stderr=output,
@@ -164,7 +168,7 @@ def _collect_static(site: Site) -> None:
 
 
 @contextmanager
-def running_site(*, model: bool = True, worker: bool = False, **overrides: str) -> Iterator[Site]:
+def running_site(*, model: bool = True, worker: bool = False, root: Path = ROOT, **overrides: str) -> Iterator[Site]:
     """Start a site with its own PostgreSQL and Redis; with the real model, or with ``LLM_CPU_URL`` in ``overrides``."""
     path = Path(tempfile.mkdtemp(prefix="wagmi-site-"))
     path.chmod(0o711)
@@ -192,7 +196,7 @@ def running_site(*, model: bool = True, worker: bool = False, **overrides: str) 
             "LLM_CPU_WEIGHTS_SHA256": WEIGHTS_SHA256,
             "LLM_CPU_PID_FILE": str(llama.pid_file),
         }
-    site = Site(folder, env | overrides, postgres, redis, llama)
+    site = Site(folder, env | overrides, postgres, redis, llama, root)
     try:
         for part in parts:
             part.start()

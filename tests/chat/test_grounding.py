@@ -7,8 +7,8 @@ import pytest
 
 from bench import answers as bench
 from chat import grounding
-from chat.grounding import ground, index_for, thresholds
-from chat.retrieval import MAX_TERMS, Index, weighted_terms
+from chat.grounding import Indexes, ground, index_for, thresholds
+from chat.retrieval import MAX_RANKED, MAX_TERMS, Index, weighted_terms
 from chat.words import terms
 from content.library import content_digest, languages
 from content.passages import Passage
@@ -25,6 +25,16 @@ TEXTS = {
 PHRASINGS = {"cookies": ("Are you spying on me?", "Do you track my steps?"), "energy": ("Is it green?",)}
 
 
+PAGES = {
+    "posts/harbour#boats": "A green boat lies in the harbour of Brest. Its sail is mended with red thread.",
+    "posts/harbour#weather": "Rain is common in winter. The lighthouse keeper writes it down.",
+    "posts/bread#flour": "Flour from the mill is weighed in the morning.",
+    "posts/bread#oven": "An oven of stone holds its heat until noon.",
+    "pages/cookies#more": "A cookie recipe of the staff needs no session. The staff bakes on Friday.",
+    "pages/choir#rehearsal": "The choir rehearses under a roof of glass.",
+}
+
+
 @pytest.fixture(scope="module")
 def index() -> Index:
     passages = [
@@ -34,14 +44,55 @@ def index() -> Index:
     return Index(passages, language="en", synonyms=[["erase", "delete"], ["end", "halt"]])
 
 
-def test_the_best_passage_comes_first_with_its_words_as_they_stand(index: Index) -> None:
-    got = ground("Which licence is the code under?", language="en", index=index)
+@pytest.fixture(scope="module")
+def whole(index: Index) -> Indexes:
+    """The index of a language: the knowledge above, and a page and a post beside it."""
+    found = [
+        Passage(key, key.partition("#")[0], "en", "Aside", "More", f"/{key}", text, kind=key.partition("/")[0])
+        for key, text in PAGES.items()
+    ]
+    return Indexes(index, Index(found, language="en"))
+
+
+@pytest.fixture(scope="module")
+def known(index: Index) -> Indexes:
+    """The index of a language that has knowledge and nothing else."""
+    return Indexes(index, Index([], language="en"))
+
+
+def test_the_best_passage_comes_first_with_its_words_as_they_stand(whole: Indexes) -> None:
+    got = ground("Which licence is the code under?", language="en", index=whole)
 
     assert got.answerable
     assert [source.n for source in got.sources] == list(range(1, len(got.sources) + 1))
     assert got.sources[0].passage.document == "licence"
     assert got.sources[0].best_sentence == "The code is under the Apache licence."
     assert got.sources[0].quote == TEXTS["licence"]
+
+
+def test_what_no_knowledge_has_is_quoted_from_a_post_with_its_address(whole: Indexes) -> None:
+    got = ground("Where does the green boat lie?", language="en", index=whole)
+
+    assert [source.passage.id for source in got.sources] == ["posts/harbour#boats"]
+    assert got.sources[0].passage.url == "/posts/harbour#boats"
+    assert got.sources[0].best_sentence == "A green boat lies in the harbour of Brest."
+
+
+def test_knowledge_goes_before_a_page_that_has_the_same_words(whole: Indexes) -> None:
+    got = ground("Who gets a session cookie, the staff?", language="en", index=whole)
+
+    assert {source.passage.kind for source in got.sources} == {"knowledge"}
+    assert got.sources[0].passage.document == "cookies"
+
+
+def test_a_page_that_has_much_more_of_the_question_goes_before_knowledge(whole: Indexes) -> None:
+    got = ground("Is there red thread on the sail of the boat in the harbour, or a queue?", language="en", index=whole)
+
+    assert got.sources[0].passage.id == "posts/harbour#boats"
+
+
+def test_a_page_needs_more_of_the_question_than_knowledge_does() -> None:
+    assert all(thresholds(each).pages_answerable > thresholds(each).answerable for each in languages())
 
 
 def test_a_passage_is_found_by_a_phrasing_that_its_text_does_not_have() -> None:
@@ -71,16 +122,16 @@ def test_the_nearest_phrasing_counts_and_not_their_number(index: Index) -> None:
 @pytest.mark.parametrize(
     "question", ["How tall is the Eiffel tower?", "Hello, thanks!", "", "???", "the of and", "日本語"]
 )
-def test_a_question_our_pages_do_not_speak_of_has_no_sources(index: Index, question: str) -> None:
-    got = ground(question, language="en", index=index)
+def test_a_question_our_pages_do_not_speak_of_has_no_sources(whole: Indexes, question: str) -> None:
+    got = ground(question, language="en", index=whole)
 
     assert not got.answerable
     assert (got.sources, got.verified) == ((), None)
 
 
-def test_a_short_question_borrows_the_words_of_the_one_before(index: Index) -> None:
-    alone = ground("And when is it freed?", language="en", index=index)
-    after = ground("And the place?", previous="Is there a queue for the model?", language="en", index=index)
+def test_a_short_question_borrows_the_words_of_the_one_before(index: Index, known: Indexes) -> None:
+    alone = ground("And when is it freed?", language="en", index=known)
+    after = ground("And the place?", previous="Is there a queue for the model?", language="en", index=known)
 
     assert weighted_terms("And the place?", "Is there a queue?", index) == {"place": 1.0, "queue": 0.5}
     assert alone.sources[0].passage.document == "stop"
@@ -91,13 +142,15 @@ def test_a_question_of_three_known_words_borrows_nothing(index: Index) -> None:
     assert "queue" not in weighted_terms("session cookie pages", "Is there a queue?", index)
 
 
-def test_contact_is_told_whatever_the_passages_say(index: Index) -> None:
-    assert ground("How can I contact you?", language="en", index=index).contact
-    assert not ground("Which licence?", language="en", index=index).contact
+def test_contact_is_told_whatever_the_passages_say(known: Indexes) -> None:
+    assert ground("How can I contact you?", language="en", index=known).contact
+    assert not ground("Which licence?", language="en", index=known).contact
 
 
 def test_an_index_without_passages_answers_nothing() -> None:
-    got = ground("Which licence?", language="en", index=Index([], language="en"))
+    nothing = Index([], language="en")
+
+    got = ground("Which licence?", language="en", index=Indexes(nothing, nothing))
 
     assert (got.answerable, got.sources, got.score) == (False, (), 0.0)
 
@@ -123,16 +176,27 @@ def test_a_relative_of_a_word_is_found_where_the_word_itself_is_unknown(index: I
     assert not index.knows("elephant")
 
 
-def test_a_very_long_question_is_answered_in_time(index: Index) -> None:
+def test_a_very_long_question_is_answered_in_time(known: Indexes) -> None:
     question = " ".join(f"word{number}" for number in range(MAX_TERMS * 20)) + " licence"
 
-    got = ground(question, language="en", index=index)
+    got = ground(question, language="en", index=known)
 
     assert not got.answerable
 
 
+def test_the_ranking_of_many_passages_is_cut_after_the_best_hundred() -> None:
+    texts = [f"The {'red ' * (number % 7)} boat number{number} is in the harbour." for number in range(300)]
+    boats = [Passage(f"boats#{at}", "boats", "en", "Boats", "B", "/", text) for at, text in enumerate(texts)]
+    index = Index(boats, language="en")
+
+    found = index.rank(weighted_terms("Where is the boat number211?", None, index))
+
+    assert len(found) == MAX_RANKED
+    assert found[0].passage.id == "boats#211"
+
+
 def test_many_threads_share_one_index() -> None:
-    seen: list[Index] = []
+    seen: list[Indexes] = []
     threads = [threading.Thread(target=lambda: seen.append(index_for("en"))) for _ in range(8)]
 
     for thread in threads:
@@ -146,10 +210,11 @@ def test_many_threads_share_one_index() -> None:
 
 def test_a_fresh_index_takes_over_when_the_content_changed(monkeypatch: pytest.MonkeyPatch) -> None:
     before = index_for("fr")
-    monkeypatch.setattr(grounding, "RECHECK_S", 0.0)
 
+    grounding.renew()
     assert index_for("fr") is before
     monkeypatch.setattr(grounding, "content_digest", lambda: content_digest() + "changed")
+    grounding.renew()
     assert index_for("fr") is not before
 
 
@@ -166,6 +231,8 @@ FLOOR = {
     "right passage in three": 0.9,
     "right fact shown": 0.85,
     "does not know, rightly": 0.85,
+    "pages: right passage in three": 0.6,
+    "pages: right fact shown": 0.3,
 }
 
 
