@@ -4,6 +4,7 @@ import html
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from textwrap import dedent
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -140,7 +141,7 @@ class _Renderer(RendererHTML):
 
     def fence(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
         language, _space, path = tokens[at].info.strip().partition(" ")
-        code = f'<pre class="code" tabindex="0"><code>{_highlighted(tokens[at].content, language)}</code></pre>'
+        code = f'<pre class="code" tabindex="0"><code>{_highlighted(dedent(tokens[at].content), language)}</code></pre>'
         if not path:
             return f'<div class="code-frame">{code}</div>\n'
         return f'<figure class="code-frame"><figcaption>{html.escape(path)}</figcaption>{code}</figure>\n'

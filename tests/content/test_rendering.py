@@ -75,6 +75,12 @@ def test_tables_code_and_notes_need_no_style_and_no_script(folder: Path, write_p
     assert 'href="#fn1" id="fnref1"' in text and '<li id="fn1">' in text
 
 
+def test_an_excerpt_stands_at_the_margin_however_deep_it_stands_in_its_file(folder: Path, write_post: Write) -> None:
+    text = rendered(folder, write_post, "```python manage.py\n    environment.require_stack(sys.argv)\n```")
+
+    assert "<code><span" in text
+
+
 def test_html_and_strange_links_of_an_author_stay_text(folder: Path, write_post: Write) -> None:
     text = rendered(folder, write_post, '<img src=x onerror=alert(1)> [x](javascript:alert(1)) [y](/a"onclick="b)')
 
