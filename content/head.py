@@ -162,7 +162,13 @@ def _words(view_name: str, slug: str, language: str) -> tuple[str, str]:
     )
     return {
         "content:home": (_("%(name)s: the source first, then the answer") % {"name": settings.SITE_NAME}, about),
-        "content:chat": (_("Ask %(name)s") % {"name": settings.SITE_NAME}, about),
+        "content:chat": (
+            _("Ask %(name)s") % {"name": settings.SITE_NAME},
+            _(
+                "Ask the assistant of this site: the passage it found comes first, then an answer with a receipt. "
+                "No account, and nothing is stored."
+            ),
+        ),
         "content:blog": (
             _("Notes from the machine room"),
             _("How this site is built, what was measured, and where it misses its goals."),
@@ -170,6 +176,6 @@ def _words(view_name: str, slug: str, language: str) -> tuple[str, str]:
         "content:archive": (_("Archive"), _("Every post, by year.")),
         "content:knowledge-list": (
             _("What the assistant knows"),
-            _("Every page the assistant may quote from."),
+            _("The short texts from which the assistant of this site answers first."),
         ),
     }[view_name]

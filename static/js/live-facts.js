@@ -19,6 +19,7 @@ function readFrom(url) {
 async function read(url) {
   const response = await fetch(url, { credentials: "omit", signal: AbortSignal.timeout(WAIT_MS) });
   if (!response.ok) {
+    await response.body?.cancel(); // else the connection stays open for a page that nobody reads
     throw new Error(`figures: ${response.status}`);
   }
   return response.json();

@@ -9,7 +9,8 @@ from playwright.sync_api import Response
 
 from siteproject.stack.folder import ROOT
 from tests.browser.conftest import Reader
-from tests.browser.test_pages import findings, wire_bytes
+from tests.audit.visits import wire_bytes
+from tests.browser.test_pages import findings
 from tests.live import Site, running_site
 
 Open = Callable[..., Reader]

@@ -9,7 +9,19 @@ from django.urls import reverse
 from accounts.models import User
 from inference.models import Backend, Model
 
-PAGES = ["/", "/fr/", "/chat/", "/fr/chat/", "/knowledge/", "/fr/knowledge/", "/method/", "/imprint/", "/fr/imprint/"]
+PAGES = [
+    "/",
+    "/fr/",
+    "/chat/",
+    "/fr/chat/",
+    "/blog/",
+    "/fr/blog/",
+    "/knowledge/",
+    "/fr/knowledge/",
+    "/frugality/",
+    "/imprint/",
+    "/fr/imprint/",
+]
 
 
 @pytest.mark.parametrize("path", PAGES)
