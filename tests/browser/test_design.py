@@ -8,8 +8,8 @@ import pytest
 from playwright.sync_api import Response
 
 from siteproject.stack.folder import ROOT
-from tests.browser.conftest import Reader
 from tests.audit.visits import wire_bytes
+from tests.browser.conftest import Reader
 from tests.browser.test_pages import findings
 from tests.live import Site, running_site
 
