@@ -5,7 +5,7 @@ from celery import shared_task
 from inference import probes
 
 
-@shared_task
+@shared_task(acks_late=False)  # beat calls it again anyway: siteproject/tasks.py
 def probe_backends() -> None:
     """Write down which backends are ready. Runs every ``PROBE_S``; the next run is the retry."""
     probes.probe()

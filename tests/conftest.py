@@ -16,11 +16,7 @@ def pytest_configure() -> None:
     """Pages rendered inside the test process link plain files; the live site proves the hashed ones."""
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
     settings.CONTENT_RECHECK_S = 0.0  # a test that changes a file does not wait for it to be seen
-
-
-@pytest.fixture(scope="session", autouse=True)
-def _catalogs() -> None:
-    for folder in settings.LOCALE_PATHS:
+    for folder in settings.LOCALE_PATHS:  # before anything asks for a word: Django keeps the catalog it found first
         compile_catalogs(Path(folder))
 
 
