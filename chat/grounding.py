@@ -1,7 +1,6 @@
 """What our pages say about a question: the passages, the quotes, the approved answer, or that they say nothing."""
 
 import json
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,11 +12,8 @@ from chat.quotes import quote
 from chat.retrieval import Index, Scored, weighted_terms
 from chat.verified import nearest_pair
 from chat.words import wants_figure
-from content.errors import ContentError
 from content.library import content_digest
 from content.passages import ApprovedPair, Passage, approved_pairs, passages, synonyms
-
-logger = logging.getLogger(__name__)
 
 CALIBRATION = Path(__file__).with_name("calibration.json")
 MAX_SOURCES = 3
@@ -87,7 +83,7 @@ def ground(question: str, *, previous: str | None = None, language: str, index: 
     """Return what our pages say about ``question``; ``previous`` is the question the visitor asked before it.
 
     Uses the current index of ``language`` unless one is given. No network, no database, nothing kept: a few
-    milliseconds of one thread. Raises ContentError only when content/ was never once free of errors.
+    milliseconds of one thread.
     """
     index = index or index_for(language)
     language = index.knowledge.language
@@ -181,7 +177,6 @@ class _InUse:
         self._building = threading.Lock()
         self._by_language: dict[str, Indexes] = {}
         self._digest = ""
-        self._complaint = ""
 
     def get(self, language: str) -> Indexes:
         found = self._by_language.get(language)
@@ -194,17 +189,10 @@ class _InUse:
 
     def renew(self) -> None:
         with self._building:
-            try:
-                digest = content_digest()
-                if digest != self._digest:
-                    self._by_language = {language: build_index(language) for language in self._by_language}
-                    self._digest = digest
-                self._complaint = ""
-            except (ContentError, OSError) as error:
-                # Somebody is editing: yesterday's passages are better than none. Said once: the next look is soon.
-                if str(error) != self._complaint:
-                    logger.error("content not taken over: %s", error)
-                self._complaint = str(error)
+            digest = content_digest()
+            if digest != self._digest:
+                self._by_language = {language: build_index(language) for language in self._by_language}
+                self._digest = digest
 
 
 _in_use = _InUse()

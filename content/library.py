@@ -8,7 +8,6 @@ import contextlib
 import hashlib
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -94,6 +93,10 @@ class Library:
     def take_over(self, older: "Library") -> None:
         """Keep what was parsed, and the last sound text of a file that somebody is editing and that has an error."""
         broken = {error.file for error in self.errors}
+        folder = self.root.name
+        self.topics = older.topics if f"{folder}/topics.yaml" in broken else self.topics
+        kept = {code: words for code, words in older.synonyms.items() if f"{folder}/synonyms/{code}.yaml" in broken}
+        self.synonyms = {**self.synonyms, **kept}
         self.documents += tuple(each for each in older.documents if each.file in broken)
         self._bodies |= {each.digest: body for each in self.documents if (body := older._bodies.get(each.digest))}
 
@@ -131,14 +134,6 @@ def library(*, root: Path | None = None) -> Library:
     return _shelf(root or settings.CONTENT_DIR).library
 
 
-def sound_library(*, root: Path | None = None) -> Library:
-    """Return the library. Raises the first ContentError of a name or a front matter."""
-    found = library(root=root)
-    if found.errors:
-        raise found.errors[0]
-    return found
-
-
 def content_digest(*, root: Path | None = None) -> str:
     """Return a sha256 over every file's path and bytes and over the values that texts quote.
 
@@ -155,9 +150,9 @@ def address(document: Document, anchor: str = "") -> str:
 
 
 def pictures(root: Path) -> Iterator[Path]:
-    """Yield the pictures beside the documents, by path."""
+    """Yield the pictures beside the documents, by path. What a link leads to is nobody's picture."""
     for kind in KINDS:
-        yield from sorted(path for path in (root / kind).glob("*/*") if path.suffix in PICTURES)
+        yield from sorted(path for path in (root / kind).glob("*/*") if path.suffix in PICTURES and _is_ours(path))
 
 
 def cache_file(root: Path) -> Path:
@@ -168,12 +163,13 @@ def cache_file(root: Path) -> Path:
 
 def _keep(path: Path, bodies: KeptBodies) -> None:
     """Write the file whole or not at all; a disk that refuses costs the next start its time and nothing else."""
+    half = path.with_suffix(f".{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(msgspec.msgpack.encode(bodies))
-        Path(file.name).replace(path)
+        half.write_bytes(msgspec.msgpack.encode(bodies))
+        half.replace(path)
     except OSError as error:
+        half.unlink(missing_ok=True)
         logger.warning("content not kept for the next start: %s", error)
 
 
@@ -182,11 +178,21 @@ def _shelf(root: Path) -> _Shelf:
     if shelf and time.monotonic() - shelf.looked_at < settings.CONTENT_RECHECK_S:
         return shelf
     with _reading:
-        return _look(root)
+        try:
+            return _look(root)
+        except OSError as error:
+            # A file that went while it was read, a folder that is being replaced: what was there before still stands.
+            if shelf is None:
+                raise
+            logger.warning("content not looked at (%s), what was read before stands", type(error).__name__)
+            shelf.looked_at = time.monotonic()
+            return shelf
 
 
 def _look(root: Path) -> _Shelf:
     files = _files(root)
+    if not files and root in _shelves:
+        raise FileNotFoundError(root)
     stamp = tuple((str(path), (stat := path.stat()).st_mtime_ns, stat.st_size) for path in files)
     shelf = _shelves.get(root)
     if shelf is None or shelf.stamp != stamp:
@@ -198,6 +204,8 @@ def _look(root: Path) -> _Shelf:
         found = _read([path for path in files if path.suffix not in PICTURES], root)
         if shelf:
             found.take_over(shelf.library)
+            for error in found.errors:
+                logger.error("content not taken over: %s", error)
         shelf = _Shelf(stamp, digest.hexdigest(), found, time.monotonic())
     shelf.looked_at = time.monotonic()
     _shelves[root] = shelf
@@ -206,7 +214,13 @@ def _look(root: Path) -> _Shelf:
 
 def _files(root: Path) -> list[Path]:
     found = [path for kind in KINDS for path in (root / kind).glob("*/*")]
-    return sorted(path for path in [*found, *(root / "synonyms").glob("*"), root / "topics.yaml"] if path.is_file())
+    found += [*(root / "synonyms").glob("*"), root / "topics.yaml"]
+    return sorted(path for path in found if _is_ours(path))
+
+
+def _is_ours(path: Path) -> bool:
+    """Return whether a file was put there by an author: no link to elsewhere, nothing that an editor left behind."""
+    return path.is_file() and not path.is_symlink() and not path.name.startswith(".") and not path.name.endswith("~")
 
 
 def _read(files: list[Path], root: Path) -> Library:
@@ -228,6 +242,8 @@ def _read(files: list[Path], root: Path) -> Library:
                 documents.append(read_document(path, kind=path.parent.parent.name, root=root))
         except ContentError as error:
             errors.append(error)
+        except UnicodeDecodeError as error:
+            errors.append(ContentError(name, 1, f"not UTF-8 at byte {error.start}"))
     return Library(root, tuple(documents), groups, topics, tuple(errors))
 
 

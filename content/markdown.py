@@ -76,15 +76,16 @@ def _value(state: StateInline, silent: bool) -> bool:
 
 def _anchors(state: StateCore) -> None:
     """Give each heading its anchor: Django's slug of its words, with a number where two are the same."""
+    counts: dict[str, int] = {}
     taken: set[str] = set()
     for at, token in enumerate(state.tokens):
         if token.type != "heading_open":
             continue
         slug = anchor_of(plain_text(state.tokens[at + 1 : at + 2]))
-        number, anchor = 1, slug
+        anchor = slug
         while anchor in taken:
-            number += 1
-            anchor = f"{slug}-{number}"
+            counts[slug] = counts.get(slug, 1) + 1
+            anchor = f"{slug}-{counts[slug]}"
         taken.add(anchor)
         token.attrSet("id", anchor)
 

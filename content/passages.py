@@ -6,7 +6,7 @@ from pathlib import Path
 
 from content.bodies import Section
 from content.documents import KINDS, Document
-from content.library import Library, address, sound_library
+from content.library import Library, address, library
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +39,17 @@ class ApprovedPair:
 def passages(language: str, *, root: Path | None = None) -> tuple[Passage, ...]:
     """Return the passages of everything published in ``language``: knowledge first, then pages and posts, by slug.
 
-    Raises the first ContentError of a front matter.
+    A file that has an error counts with its last sound text, if it had one.
     """
-    library = sound_library(root=root)
+    found = library(root=root)
     kinds = sorted(KINDS, key=lambda kind: kind != "knowledge")
     return tuple(
-        _passage(document, section) for kind in kinds for document, section in _sections(library, kind, language)
+        _passage(document, section) for kind in kinds for document, section in _sections(found, kind, language)
     )
 
 
 def approved_pairs(language: str, *, root: Path | None = None) -> tuple[ApprovedPair, ...]:
-    """Return the approved pairs of the published knowledge in ``language``. Raises the first ContentError there is."""
+    """Return the approved pairs of the published knowledge in ``language``."""
     return tuple(
         ApprovedPair(
             questions=tuple(question.ask),
@@ -59,20 +59,20 @@ def approved_pairs(language: str, *, root: Path | None = None) -> tuple[Approved
             document=document.slug,
             language=language,
         )
-        for document in sound_library(root=root).published("knowledge", language)
+        for document in library(root=root).published("knowledge", language)
         for question in document.meta.questions
     )
 
 
 def synonyms(language: str, *, root: Path | None = None) -> tuple[tuple[str, ...], ...]:
     """Return the groups of words that mean the same when sentences are picked; empty where no list was written."""
-    return sound_library(root=root).synonyms.get(language, ())
+    return library(root=root).synonyms.get(language, ())
 
 
-def _sections(library: Library, kind: str, language: str) -> Iterator[tuple[Document, Section]]:
+def _sections(found: Library, kind: str, language: str) -> Iterator[tuple[Document, Section]]:
     """Yield the sections of published documents; one whose text has a problem gives none until it is mended."""
-    for document in library.published(kind, language):
-        body = library.body(document)
+    for document in found.published(kind, language):
+        body = found.body(document)
         if not body.problems:
             for section in body.sections:
                 yield document, section

@@ -8,6 +8,7 @@ from textwrap import dedent
 from typing import Any
 from urllib.parse import urlsplit
 
+from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 from django.templatetags.static import static
 from django.urls import Resolver404, resolve
@@ -122,7 +123,10 @@ class _Renderer(RendererHTML):
 
     def value(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
         name = tokens[at].content
-        text = html.escape(text_of(name)).replace("\n", "<br>")
+        try:
+            text = html.escape(text_of(name)).replace("\n", "<br>")
+        except KeyError:  # the check names it; readers of the rest of the page should not pay for it
+            return f'<mark class="missing">{html.escape(name)}</mark>'
         return text if value_of(name) != "" else f'<mark class="missing">{text}</mark>'
 
     def link_open(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
@@ -151,7 +155,7 @@ class _Renderer(RendererHTML):
         source, caption = str(token.attrs["src"]), str(token.attrs.get("title", ""))
         if is_diagram(source):
             label = html.escape(token.content)
-            drawn = render_to_string(f"diagrams/{source.removeprefix(DIAGRAM)}.svg").strip()
+            drawn = _diagram(source.removeprefix(DIAGRAM), label)
             picture = f'<div class="figure-frame" role="group" tabindex="0" aria-label="{label}">{drawn}</div>'
         else:
             picture = _picture(source, token.content, env["document"], env["library"])
@@ -212,13 +216,27 @@ def _is_translated(path: str) -> bool:
 
 
 def _picture(source: str, alt: str, document: Document, library: Library) -> str:
-    """Return an ``img`` with its size, so that nothing moves when it arrives."""
-    with Image.open(library.root / document.kind / document.slug / source) as opened:
-        width, height = opened.size
-    url = html.escape(static(f"content/{document.kind}/{document.slug}/{source}"))
+    """Return an ``img`` with its size, so that nothing moves when it arrives.
+
+    Its words stand in for one that is not there, or not yet: a picture is served once static files are collected and
+    the web process has started again.
+    """
+    try:
+        with Image.open(library.root / document.kind / document.slug / source) as opened:
+            width, height = opened.size
+        url = html.escape(static(f"content/{document.kind}/{document.slug}/{source}"))
+    except (OSError, ValueError):
+        return f"<em>{html.escape(alt)}</em>"
     return (
         f'<img src="{url}" alt="{html.escape(alt)}" width="{width}" height="{height}" loading="lazy" decoding="async">'
     )
+
+
+def _diagram(name: str, label: str) -> str:
+    try:
+        return render_to_string(f"diagrams/{name}.svg").strip()
+    except TemplateDoesNotExist:
+        return f"<em>{label}</em>"
 
 
 def _highlighted(code: str, language: str) -> str:

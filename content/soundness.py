@@ -12,6 +12,7 @@ from django.template import TemplateDoesNotExist
 from django.template.loader import get_template
 from django.urls import Resolver404, resolve
 from django.utils import translation
+from PIL import Image
 
 from content.bodies import Excerpt, is_diagram
 from content.documents import KINDS, SHARED_FIELDS, Document
@@ -212,7 +213,11 @@ def _pictures(library: Library) -> Iterator[ContentError]:
         if size > MAX_PICTURE_BYTES:
             file = path.relative_to(library.root.parent).as_posix()
             yield ContentError(file, 1, f"{size / 1e6:.1f} MB, a picture has at most {MAX_PICTURE_BYTES / 1e6:.1f} MB")
+        elif not _is_picture(path):
+            yield ContentError(path.relative_to(library.root.parent).as_posix(), 1, "not a picture")
+    found = set(pictures(library.root))
     for document in library.documents:
+        folder = library.root / document.kind / document.slug
         for picture in library.body(document).pictures:
             if is_diagram(picture.target):
                 name = picture.target.removeprefix(DIAGRAM)
@@ -220,25 +225,33 @@ def _pictures(library: Library) -> Iterator[ContentError]:
                     get_template(f"diagrams/{name}.svg")
                 except TemplateDoesNotExist:
                     yield ContentError(document.file, picture.line, f"no diagram {name} in templates/diagrams")
-            elif not (library.root / document.kind / document.slug / picture.target).is_file():
+            elif folder / picture.target not in found:
                 problem = f"no picture {picture.target} beside the text"
                 yield ContentError(document.file, picture.line, problem)
+
+
+def _is_picture(path: Path) -> bool:
+    try:
+        with Image.open(path) as opened:
+            opened.verify()
+    except (OSError, SyntaxError, ValueError):
+        return False
+    return True
 
 
 def _excerpts(library: Library) -> Iterator[ContentError]:
     for document in library.documents:
         for excerpt in library.body(document).excerpts:
-            missing = first_line_not_in(excerpt, settings.BASE_DIR / excerpt.path)
+            missing = first_line_not_in(excerpt, (settings.BASE_DIR / excerpt.path).resolve())
             if missing is not None:
                 yield ContentError(document.file, excerpt.line, f"{excerpt.path} has no line {missing!r} there")
 
 
 def first_line_not_in(excerpt: Excerpt, path: Path) -> str | None:
     """Return the first line of the excerpt that the file does not have, in this order; ``...`` skips lines."""
-    try:
-        rows = iter([row.strip() for row in path.read_text(encoding="utf-8").splitlines()])
-    except OSError:
-        return "at all: there is no such file"
+    if not path.is_relative_to(settings.BASE_DIR) or not path.is_file():
+        return "at all: there is no such file in this repository"
+    rows = iter([row.strip() for row in path.read_text(encoding="utf-8", errors="replace").splitlines()])
     for line in filter(None, (row.strip() for row in excerpt.code.splitlines())):
         if line.strip("# ") not in ("...", "…") and line not in rows:
             return line

@@ -9,7 +9,6 @@ from django.conf import settings
 
 from chat import grounding, running, warming
 from content import soundness
-from content.errors import ContentError
 from content.library import library
 from inference import registry, tally
 from inference.engine import engine
@@ -53,10 +52,7 @@ def read_content() -> None:
         for error in soundness.errors(found):
             logger.error("content: %s", error)
     for language, _name in settings.LANGUAGES:
-        try:
-            grounding.index_for(language)
-        except ContentError as error:
-            logger.error("no answers in %s: %s", language, error)
+        grounding.index_for(language)
     logger.info("content read: %d documents", len(found.documents))
 
 

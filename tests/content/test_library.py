@@ -2,11 +2,8 @@
 
 from pathlib import Path
 
-import pytest
-
 from content import library as module
 from content.bodies import MAX_PASSAGE_TOKENS, estimated_tokens
-from content.errors import ContentError
 from content.library import cache_file, library
 from content.passages import passages
 from tests.content.conftest import Write
@@ -58,8 +55,16 @@ def test_a_file_that_is_being_edited_keeps_its_last_sound_text(folder: Path, wri
     found = library(root=folder)
     assert len(found.errors) == 1
     assert found.find("posts", "alpha", "en") is not None
-    with pytest.raises(ContentError):
-        passages("en", root=folder)
+    assert [passage.text for passage in passages("en", root=folder)] == ["Words."]
+
+
+def test_a_folder_that_is_being_replaced_does_not_empty_the_site(folder: Path, write_post: Write) -> None:
+    write_post("alpha", "Words.")
+    assert len(library(root=folder).documents) == 2
+
+    folder.rename(folder.with_name("away"))
+
+    assert len(library(root=folder).documents) == 2
 
 
 def test_a_second_process_reads_what_the_first_has_parsed(folder: Path, write_post: Write, settings, tmp_path) -> None:  # type: ignore[no-untyped-def]

@@ -87,6 +87,12 @@ def test_html_and_strange_links_of_an_author_stay_text(folder: Path, write_post:
     assert "<img" not in text and "javascript:" not in text.replace("(javascript:", "") and 'onclick="' not in text
 
 
+def test_what_is_missing_in_a_text_does_not_take_its_page_away(folder: Path, write_post: Write) -> None:
+    text = rendered(folder, write_post, "{{ nobody_knows }}\n\n![a drawing](diagram:none)\n\n![a view](none.png)")
+
+    assert "nobody_knows" in text and "<em>a drawing</em>" in text and "<em>a view</em>" in text
+
+
 def test_what_nobody_filled_in_is_marked(folder: Path, write_post: Write, settings) -> None:  # type: ignore[no-untyped-def]
     settings.IMPRINT_NAME = ""
     assert '<mark class="missing">' in rendered(folder, write_post, "By {{ operator_name }}.")

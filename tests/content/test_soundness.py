@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from content.library import library
+from content.library import library, pictures
 from content.soundness import errors, gaps
 from tests.content.conftest import Write
 
@@ -40,7 +40,17 @@ def test_a_sound_post_is_not_complained_about(folder: Path, write_post: Write) -
         ("![a](missing.png)", 0, "no picture missing.png beside the text"),
         ("![a](diagram:missing)", 0, "no diagram missing in templates/diagrams"),
         ("```python manage.py\nimport oss\n```", 0, "manage.py has no line 'import oss' there"),
-        ("```python nowhere.py\nx\n```", 0, "nowhere.py has no line 'at all: there is no such file' there"),
+        (
+            "```python ../../../etc/passwd\nroot\n```",
+            0,
+            "../../../etc/passwd has no line 'at all: there is no such file in this repository' there",
+        ),
+        ("Text \x01.", 0, "a control character (U+0001), which no feed can carry"),
+        (
+            "```python nowhere.py\nx\n```",
+            0,
+            "nowhere.py has no line 'at all: there is no such file in this repository' there",
+        ),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(folder: Path, write_post: Write, text: str, line: int, problem: str) -> None:
@@ -64,6 +74,57 @@ def test_a_picture_of_three_megabytes_is_refused(folder: Path, write_post: Write
     assert [str(error) for error in errors(library(root=folder))] == [
         "content/posts/alpha/large.png:1: 3.0 MB, a picture has at most 0.3 MB"
     ]
+
+
+def test_a_link_to_a_file_elsewhere_is_no_picture(folder: Path, write_post: Write, tmp_path: Path) -> None:
+    secret = tmp_path / "env"
+    secret.write_text("SECRET_KEY=x", encoding="utf-8")
+    (write_post("alpha", "![a](p.webp)") / "p.webp").symlink_to(secret)
+
+    assert list(pictures(folder)) == []
+    assert wrong(folder) == [f"content/posts/alpha/en.md:{FIRST}: no picture p.webp beside the text"]
+
+
+def test_a_text_named_as_a_picture_is_refused(folder: Path, write_post: Write) -> None:
+    (write_post("alpha", "Words.") / "p.webp").write_text("SECRET_KEY=x", encoding="utf-8")
+
+    assert [str(error) for error in errors(library(root=folder))] == ["content/posts/alpha/p.webp:1: not a picture"]
+
+
+@pytest.mark.parametrize(
+    ("published", "problem"),
+    [
+        ("2026-13-45", "published: month must be in 1..12: 2026-13-45"),
+        ("!!int x", "published: invalid literal for int() with base 10: 'x': x"),
+    ],
+)
+def test_a_date_that_no_calendar_has_names_its_line(
+    folder: Path, write_post: Write, published: str, problem: str
+) -> None:
+    write_post("alpha", "Words.", published=published)
+
+    assert wrong(folder) == [f"content/posts/alpha/en.md:5: {problem}"]
+
+
+def test_an_alias_is_refused_before_it_can_grow(folder: Path, write_post: Write) -> None:
+    write_post("alpha", "Words.", title="&a [*a]")
+
+    assert wrong(folder) == ["content/posts/alpha/en.md:2: an alias (*): write the value itself"]
+
+
+def test_a_list_that_is_not_utf8_is_named(folder: Path, write_post: Write) -> None:
+    write_post("alpha", "Words.")
+    (folder / "topics.yaml").write_bytes("privacy: {en: Privacy, fr: Vie privée}".encode("latin-1"))
+
+    assert "content/topics.yaml:1: not UTF-8 at byte 35" in [str(each) for each in errors(library(root=folder))]
+
+
+def test_what_an_editor_leaves_behind_is_not_looked_at(folder: Path, write_post: Write) -> None:
+    path = write_post("alpha", "Words.")
+    for name in (".en.md.swp", ".DS_Store", "en.md~"):
+        (path / name).write_bytes(b"\0")
+
+    assert errors(library(root=folder)) == []
 
 
 def test_languages_must_agree_about_dates(folder: Path, write_post: Write) -> None:

@@ -19,7 +19,6 @@ from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
 from content import library, passages
-from content.errors import ContentError
 from siteproject.stack import environment
 from siteproject.stack.errors import StackError
 from siteproject.stack.folder import var_folder
@@ -134,10 +133,10 @@ def worker() -> Finding:
 
 
 def knowledge() -> Finding:
-    try:
-        counts = {language: len(passages.passages(language)) for language in library.languages()}
-    except ContentError as error:
-        return Finding("content", BAD, str(error))
+    wrong = library.library().errors
+    if wrong:
+        return Finding("content", BAD, str(wrong[0]))
+    counts = {language: len(passages.passages(language)) for language in library.languages()}
     text = ", ".join(f"{count} passages in {language}" for language, count in counts.items())
     return Finding("content", WELL if all(counts.values()) else BAD, text)
 
