@@ -5,7 +5,7 @@ What stands under the front matter is read in ``content.bodies``: lists, address
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -139,22 +139,15 @@ def read_document(path: Path, *, kind: str, root: Path) -> Document:
 def read_yaml(text: str, shape: Any, *, file: str, first_line: int = 1) -> tuple[Any, dict[str, int]]:
     """Return ``text`` as ``shape``, and the line of every field. Raises ContentError on the offending field's line."""
     try:
-        for event in yaml.parse(text, Loader=LOADER):
-            # A few lines of aliases can stand for gigabytes.
-            if isinstance(event, yaml.AliasEvent):
-                raise ContentError(
-                    file,
-                    first_line + (event.start_mark.line if event.start_mark else 0),
-                    "an alias (*): write the value itself",
-                )
         node = yaml.compose(text, Loader=LOADER)
-        _check_scalars(node, "", file=file, first_line=first_line)
-        value = yaml.load(text, Loader=LOADER)  # noqa: S506 - the safe loader, in C
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = getattr(error, "problem", None) or "not YAML"
         raise ContentError(file, first_line + (mark.line if mark else 0), problem) from None
-    lines = {path: first_line + line for path, line in _field_lines(node, "", file=file, first_line=first_line)}
+    fields = _Fields(file, first_line)
+    fields.visit(node, "")
+    lines = fields.lines
+    value = yaml.constructor.SafeConstructor().construct_document(node) if node else None
     try:
         return msgspec.convert(value, shape), lines
     except msgspec.ValidationError as error:
@@ -179,37 +172,46 @@ def _split(text: str, file: str) -> tuple[str, str, int]:
     raise ContentError(file, 1, "the front matter has no closing line ---")
 
 
-def _field_lines(node: yaml.Node | None, path: str, *, file: str, first_line: int) -> Iterator[tuple[str, int]]:
-    """Yield the path and 0-based line of every field under ``node``; a name given twice is an error, YAML hides it."""
-    if isinstance(node, yaml.MappingNode):
-        seen: set[str] = set()
-        for key, value in node.value:
-            inner = f"{path}.{key.value}".lstrip(".")
-            if key.value in seen:
-                raise ContentError(file, first_line + key.start_mark.line, f"{inner}: given twice")
-            seen.add(key.value)
-            yield inner, key.start_mark.line
-            yield from _field_lines(value, inner, file=file, first_line=first_line)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            inner = f"{path}[{index}]"
-            yield inner, value.start_mark.line
-            yield from _field_lines(value, inner, file=file, first_line=first_line)
+class _Fields:
+    """The line of every field under a node, each by its path; raises ContentError for what YAML itself would let pass.
 
+    That is: a name given twice, an alias (a few lines of them can stand for gigabytes), and a value that looks like a
+    date or a number and is none, such as 2026-13-45.
+    """
 
-def _check_scalars(node: yaml.Node | None, path: str, *, file: str, first_line: int) -> None:
-    """Raise ContentError for a value that looks like a date or a number and is none, such as 2026-13-45."""
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            _check_scalars(value, f"{path}.{key.value}".lstrip("."), file=file, first_line=first_line)
-    elif isinstance(node, yaml.SequenceNode):
-        for index, value in enumerate(node.value):
-            _check_scalars(value, f"{path}[{index}]", file=file, first_line=first_line)
-    elif isinstance(node, yaml.ScalarNode) and node.tag != "tag:yaml.org,2002:str":
-        try:
-            yaml.constructor.SafeConstructor().construct_object(node)
-        except ValueError as error:
-            raise ContentError(file, first_line + node.start_mark.line, f"{path}: {error}: {node.value}") from None
+    def __init__(self, file: str, first_line: int) -> None:
+        self.lines: dict[str, int] = {}
+        self._file = file
+        self._first_line = first_line
+        self._visited: set[int] = set()
+
+    def visit(self, node: yaml.Node | None, path: str) -> None:
+        if id(node) in self._visited:
+            raise self._error(node, f"{path}: an alias (*) of this value: write it twice")
+        self._visited.add(id(node))
+        if isinstance(node, yaml.MappingNode):
+            seen: set[str] = set()
+            for key, value in node.value:
+                inner = f"{path}.{key.value}".lstrip(".")
+                if key.value in seen:
+                    raise self._error(key, f"{inner}: given twice")
+                seen.add(key.value)
+                self._note(inner, key, value)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, value in enumerate(node.value):
+                self._note(f"{path}[{index}]", value, value)
+        elif isinstance(node, yaml.ScalarNode) and node.tag != "tag:yaml.org,2002:str":
+            try:
+                yaml.constructor.SafeConstructor().construct_object(node)
+            except ValueError as error:
+                raise self._error(node, f"{path}: {error}: {node.value}") from None
+
+    def _note(self, path: str, named: yaml.Node, value: yaml.Node) -> None:
+        self.lines[path] = self._first_line + named.start_mark.line
+        self.visit(value, path)
+
+    def _error(self, node: yaml.Node | None, problem: str) -> ContentError:
+        return ContentError(self._file, self._first_line + (node.start_mark.line if node else 0), problem)
 
 
 def _lower_first(text: str) -> str:

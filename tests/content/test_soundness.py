@@ -109,7 +109,7 @@ def test_a_date_that_no_calendar_has_names_its_line(
 def test_an_alias_is_refused_before_it_can_grow(folder: Path, write_post: Write) -> None:
     write_post("alpha", "Words.", title="&a [*a]")
 
-    assert wrong(folder) == ["content/posts/alpha/en.md:2: an alias (*): write the value itself"]
+    assert wrong(folder) == ["content/posts/alpha/en.md:2: title[0]: an alias (*) of this value: write it twice"]
 
 
 def test_a_list_that_is_not_utf8_is_named(folder: Path, write_post: Write) -> None:
