@@ -10,7 +10,7 @@ class ChatConfig(AppConfig):
     name = "chat"
 
     def ready(self) -> None:
-        from chat import asks, limits
+        from chat import asks, checks, limits  # noqa: F401 - importing registers the checks
 
         values.register("chat_questions", lambda: limits.parse_limit(settings.CHAT_RATE_LIMIT)[0])
         values.register("chat_minutes", lambda: limits.parse_limit(settings.CHAT_RATE_LIMIT)[1] / 60)

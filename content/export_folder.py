@@ -39,14 +39,19 @@ class Written:
 def write(files: dict[str, bytes], out: Path) -> Written:
     """Make ``out`` show exactly ``files``, each compressible one with ``.gz`` and ``.br`` beside it, and CHECKSUMS.
 
-    Writes nothing at all when nothing changed. Raises ExportFailed when ``out`` is something else than an export.
+    Writes nothing at all when nothing changed. Raises ExportFailed when ``out`` is something else than an export, and
+    when the system refuses: a full disk, a folder that may not be written.
     """
     out = Path(os.path.abspath(out))  # noqa: PTH100 - resolve() would follow the link that is to be replaced
-    out.parent.mkdir(parents=True, exist_ok=True)
-    if out.exists() and not out.is_symlink() and not _empty_folder(out):
-        raise ExportFailed([f"{out} is not an earlier export; name a path that does not exist."])
-    with _alone(out):
-        return _write(files, out)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        if not _may_be_replaced(out):
+            raise ExportFailed([f"{out} is not an earlier export; name a path that does not exist."])
+        with _alone(out):
+            return _write(files, out)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise ExportFailed([f"{error.filename or out} cannot be written: {reason}."]) from error
 
 
 def read_checksums(folder: Path) -> dict[str, str]:
@@ -85,6 +90,25 @@ def _build(
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()
+    try:
+        _fill(part, contents, checksums, kept, text)
+    except OSError:
+        # On a full disk half an export would keep everybody else from writing too.
+        shutil.rmtree(part, ignore_errors=True)
+        raise
+    if folder.exists():
+        # The same digest, and yet it is built again: something in it was damaged.
+        folder.rename(folder.with_name(f"{folder.name}.damaged"))
+    part.rename(folder)
+
+
+def _fill(
+    part: Path,
+    contents: dict[str, bytes],
+    checksums: dict[str, str],
+    kept: dict[str, tuple[str, Path]],
+    text: str,
+) -> None:
     for name, content in contents.items():
         path = part / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -97,10 +121,6 @@ def _build(
     _readable(part)
     # Names may not reach the disk before what they name: after a power cut the link would lead to empty files.
     os.sync()
-    if folder.exists():
-        # The same digest, and yet it is built again: something in it was damaged.
-        folder.rename(folder.with_name(f"{folder.name}.damaged"))
-    part.rename(folder)
 
 
 def _point(out: Path, folder: Path) -> None:
@@ -114,7 +134,7 @@ def _point(out: Path, folder: Path) -> None:
 
 
 def _remove_older(out: Path, folder: Path, before: Path | None) -> None:
-    ours = re.compile(rf"{re.escape(out.name)}\.[0-9a-f]{{{DIGEST_CHARS}}}(\.part|\.damaged)?")
+    ours = re.compile(rf"{_name_of_ours(out)}(\.part|\.damaged)?")
     for other in out.parent.iterdir():
         if ours.fullmatch(other.name) and other not in (folder, before):
             shutil.rmtree(other, ignore_errors=True)
@@ -147,12 +167,16 @@ def _sound_files(folder: Path) -> dict[str, tuple[str, Path]]:
 @contextmanager
 def _alone(out: Path) -> Iterator[None]:
     """Hold the lock of this export; a second one at the same time is refused."""
-    with out.with_name(f"{out.name}.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ExportFailed([f"Another export to {out} is running."]) from error
+    # Where others may write too, a link could lie in the lock's place: it is not followed, and nothing is truncated.
+    flags = os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+    lock = os.open(out.with_name(f"{out.name}.lock"), flags, 0o644)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         yield
+    except BlockingIOError as error:
+        raise ExportFailed([f"Another export to {out} is running."]) from error
+    finally:
+        os.close(lock)
 
 
 def _readable(folder: Path) -> None:
@@ -161,6 +185,21 @@ def _readable(folder: Path) -> None:
         mode = 0o755 if path.is_dir() else 0o644
         if path.stat().st_mode & 0o777 != mode:
             path.chmod(mode)
+
+
+def _may_be_replaced(out: Path) -> bool:
+    """Whether ``out`` is free, an empty folder, or the link to an export of ours, which somebody may have deleted."""
+    if not out.is_symlink():
+        return not out.exists() or _empty_folder(out)
+    target = Path(os.path.normpath(out.parent / out.readlink()))
+    if target.parent != out.parent or not re.fullmatch(_name_of_ours(out), target.name):
+        return False
+    return not target.exists() or (target / CHECKSUMS).is_file()
+
+
+def _name_of_ours(out: Path) -> str:
+    """Return the pattern of the names that exports to ``out`` have."""
+    return rf"{re.escape(out.name)}\.[0-9a-f]{{{DIGEST_CHARS}}}"
 
 
 def _empty_folder(path: Path) -> bool:

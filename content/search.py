@@ -59,6 +59,10 @@ class Result:
     excerpt: tuple[tuple[str, bool], ...]
 
 
+class NotPrepared(Exception):
+    """Texts are published and none has a row yet: the worker has never run, so nothing can be said about any word."""
+
+
 @dataclass(frozen=True, slots=True)
 class Synced:
     """How many rows were written and removed."""
@@ -92,7 +96,7 @@ def search(query: str, language: str, *, limit: int = MAX_RESULTS) -> list[Resul
     """Return what ``query`` finds among the documents of ``language``, best first.
 
     The query may hold "phrases", ``or`` and ``-exclusions``, and is cut at ``MAX_QUERY_CHARS``. Every statement ends
-    after ``STATEMENT_TIMEOUT_MS``, with an OperationalError.
+    after ``STATEMENT_TIMEOUT_MS``, with an OperationalError. Raises NotPrepared until rows are there.
     """
     asked = clean(query)[:MAX_QUERY_CHARS]
     with transaction.atomic(), connection.cursor() as cursor:
@@ -107,6 +111,8 @@ def search(query: str, language: str, *, limit: int = MAX_RESULTS) -> list[Resul
             .order_by("-rank", "kind", "slug")[:limit]
         )
         rows = list(found.values_list("kind", "title", "url", "rank", "text"))
+        if not rows and library().by_address and not SearchEntry.objects.exists():
+            raise NotPrepared
     return [
         Result(kind, title, url, rank, excerpt(text, _matches(text, lexemes, configuration)))
         for kind, title, url, rank, text in rows

@@ -11,10 +11,12 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 from psycopg_pool import PoolTimeout
 
-from content.search import MAX_QUERY_CHARS, clean, search
+from content.search import MAX_QUERY_CHARS, NotPrepared, clean, search
 
 logger = logging.getLogger(__name__)
 RETRY_AFTER_S = "5"
+# The worker brings the search in line with the texts every 30 s.
+PREPARED_AFTER_S = "30"
 
 
 @require_safe
@@ -23,7 +25,7 @@ def search_page(request: HttpRequest, language: str) -> HttpResponse:
     query = clean(request.GET.get("q", ""))
     with translation.override(language):
         context: dict[str, Any] = {"query": query[:MAX_QUERY_CHARS], "max_query_chars": MAX_QUERY_CHARS}
-        status = 200
+        status, retry_after_s = 200, ""
         if len(query) > MAX_QUERY_CHARS:
             context["problem"] = _("Please use at most %(limit)d characters.") % {"limit": MAX_QUERY_CHARS}
             status = 400
@@ -34,9 +36,12 @@ def search_page(request: HttpRequest, language: str) -> HttpResponse:
             except (DatabaseError, InterfaceError, PoolTimeout) as error:
                 logger.warning("search failed: %s", type(error).__name__)
                 context["problem"] = _("Search is not available right now. Please try again in a few seconds.")
-                status = 503
+                status, retry_after_s = 503, RETRY_AFTER_S
+            except NotPrepared:
+                context["problem"] = _("The search is being prepared. Please try again in half a minute.")
+                status, retry_after_s = 503, PREPARED_AFTER_S
         response = render(request, "content/search.html", context, status=status)
     response["Cache-Control"] = "no-store"
-    if status == 503:
-        response["Retry-After"] = RETRY_AFTER_S
+    if retry_after_s:
+        response["Retry-After"] = retry_after_s
     return response

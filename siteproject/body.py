@@ -5,6 +5,7 @@ Django under ASGI spools a whole body to disk before any of its own size checks 
 """
 
 import json
+import logging
 from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any
@@ -12,8 +13,10 @@ from typing import Any
 from csp.utils import build_policy
 from django.conf import settings
 
-from siteproject.errors import MACHINES, error_page, language_of
+from siteproject.errors import MACHINES, bare_page, error_page, language_of
 from siteproject.middleware import PERMISSIONS_POLICY
+
+logger = logging.getLogger(__name__)
 
 Headers = list[tuple[bytes, bytes]]
 Scope = dict[str, Any]
@@ -85,8 +88,15 @@ async def _refuse(scope: Scope, send: Send, limit: int) -> None:
 
 @cache
 def _page(language: str) -> bytes:
-    """Render it once: whoever sends too much must not cost us more than a look-up."""
-    return error_page(413, language).encode()
+    """Render it once: whoever sends too much must not cost us more than a look-up.
+
+    Where the page cannot be rendered it is the bare one: an exception here would reach the server, past every page.
+    """
+    try:
+        return error_page(413, language).encode()
+    except Exception:
+        logger.exception("the page for 413 cannot be rendered")
+        return bare_page().encode()
 
 
 @cache

@@ -1,6 +1,7 @@
 """System checks: what settings must agree on. They name variables, never values."""
 
 import ipaddress
+import re
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlsplit
@@ -13,6 +14,12 @@ from chat.limits import parse_limit
 from inference.engine import RUNTIMES
 
 MIN_SECRET_CHARS = 40
+LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+# The one spelling that browsers use in Origin and Host, which these settings are compared with. An IPv6 address in
+# brackets is none of these: ALLOWED_HOSTS would refuse every request to it.
+ADDRESS = re.compile(rf"(?P<scheme>https?)://(?P<host>{LABEL}(?:\.{LABEL})*)(?::(?P<port>[1-9][0-9]{{0,4}}))?")
+DEFAULT_PORTS = {"http": 80, "https": 443}
+MOST_PORTS = 65_535
 FILLED_IN_BY_THE_OPERATOR = (
     "IMPRINT_NAME",
     "IMPRINT_ADDRESS",
@@ -49,13 +56,14 @@ def check_secrets(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: 
 
 @register()
 def check_addresses(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: Any) -> list[CheckMessage]:
-    """E004: an address is not http(s). E005: http beyond this machine. E006: a backend's address is unusable."""
+    """E004: an address is not scheme, host and port. E005: http beyond this machine. E006: a backend's is unusable."""
     found: list[CheckMessage] = []
     for name in ("SITE_URL", "CHAT_URL", "API_URL"):
-        parts = urlsplit(getattr(settings, name))
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            found.append(Error(f"{name} is not an http(s) address.", id="siteproject.E004"))
-        elif parts.scheme == "http" and not _loopback(parts.hostname):
+        host = _host_of(getattr(settings, name))
+        if not host:
+            hint = "Such as https://www.example.org: lower case, a port only where it is not the scheme's own, no path."
+            found.append(Error(f"{name} is not an http(s) address of a host.", hint=hint, id="siteproject.E004"))
+        elif getattr(settings, name).startswith("http:") and not _loopback(host):
             hint = "Cookies and HSTS need https; plain http is for this machine only."
             found.append(Error(f"{name} is http on a host other than loopback.", hint=hint, id="siteproject.E005"))
     url = settings.LLM_CPU["url"]
@@ -103,6 +111,15 @@ def check_imprint(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: 
         return []
     hint = "The imprint, the privacy page and the terms show where each is missing."
     return [Warning(f"{', '.join(missing)} not set.", hint=hint, id="siteproject.W010")]
+
+
+def _host_of(address: str) -> str:
+    """Return the host of ``scheme://host[:port]``, "" for anything else."""
+    found = ADDRESS.fullmatch(address)
+    if not found:
+        return ""
+    port = int(found["port"] or 0)
+    return "" if port > MOST_PORTS or port == DEFAULT_PORTS[found["scheme"]] else str(found["host"])
 
 
 def _loopback(host: str) -> bool:

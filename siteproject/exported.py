@@ -76,6 +76,7 @@ class Exports:
     folder: Folder | None = None
     looked_at: float = field(default=-LOOK_AGAIN_S)
     loading: asyncio.Task[None] | None = None
+    said: str = ""
 
     def current(self) -> Folder | None:
         """Return what is at hand, and begin to read another folder when the link has moved."""
@@ -92,9 +93,14 @@ class Exports:
         try:
             common = await headers_of(self.app)
             self.folder = await asyncio.to_thread(read_folder, real, common)
-        except Exception:
-            # Django has every page, so a folder that cannot be read slows the site down and breaks nothing.
-            logger.exception("the exported site could not be read")
+            self.said = ""
+        except Exception as error:
+            # Django has every page, so a folder that cannot be read slows the site down and breaks nothing. It is
+            # tried again every second under traffic, and said again when the folder or the fault is another.
+            problem = f"{real}: {type(error).__name__}: {error}"
+            if problem != self.said:
+                logger.exception("the exported site could not be read")
+            self.said = problem
 
 
 def serve_exported(app: App) -> App:

@@ -7,8 +7,9 @@
 | ``API_URL`` | ``/v1/`` | no |
 
 Each answers ``/health``. What a browser asks at the wrong one of its two hosts is sent to the right one; the API's
-host knows nothing else. Where all are one host, only the last of it stays: a page of another origin, which may ask
-(``ALLOWED_ORIGINS``), asks as a visitor, also where a browser brings the cookies of a neighbour.
+host knows nothing else. A host is known by its name: another port, a final dot or capitals do not make it a fourth
+one to which nothing here applies. Where all are one host, only the last of it stays: a page of another origin, which
+may ask (``ALLOWED_ORIGINS``), asks as a visitor, also where a browser brings the cookies of a neighbour.
 """
 
 import json
@@ -25,6 +26,10 @@ from siteproject.body import App, Receive, Scope, Send
 API = re.compile(r"^/v1(/|$)")
 APPLICATION = re.compile(r"^/(api|ws|accounts|account|admin|live)(/|$)")
 ASSETS = re.compile(r"^/(static/|favicon\.ico$)")
+DEFAULT_PORTS = {"http": "80", "https": "443"}
+WRITTEN = re.compile(r"(?P<name>.*?)\.?(?::(?P<port>[0-9]*))?", re.DOTALL)
+# settings.ALLOWED_HOSTS lets the one in where the other is ours.
+ALSO = {"127.0.0.1": "localhost"}
 REFUSED_SOCKET = 4404
 
 
@@ -49,21 +54,34 @@ class Hosts:
             return {self.site, self.chat}
         return {self.site}
 
+    def meant_by(self, host: str) -> str:
+        """Return which of the three ``host`` is, "" for none.
+
+        With a port that is nobody's, the name decides; where hosts share a name, the one that gives away least.
+        """
+        ours = (self.site, self.api, self.chat)
+        if host in ours:
+            return host
+        names = (_name(host), ALSO.get(_name(host)))
+        return next((known for known in ours if _name(known) in names), "")
+
 
 def keep_hosts_apart(app: App) -> App:
     """Return ``app`` with each host keeping to its own."""
     hosts = Hosts(_host(settings.SITE_URL), _host(settings.CHAT_URL), _host(settings.API_URL), _chat_pages())
     everyone = {hosts.site, hosts.chat, hosts.api}
+    scheme = urlsplit(settings.SITE_URL).scheme
 
     async def apart(scope: Scope, receive: Receive, send: Send) -> None:
-        host, right = _header(scope, b"host").lower(), hosts.of(scope["path"])
-        if host in everyone - right:
-            if host not in (hosts.site, hosts.chat) or right == {hosts.api} or scope["type"] == "websocket":
+        host, right = _spelled(_header(scope, b"host"), scheme), hosts.of(scope["path"])
+        meant = hosts.meant_by(host)
+        if meant in everyone - right:
+            if meant not in (hosts.site, hosts.chat) or API.match(scope["path"]) or scope["type"] == "websocket":
                 await _refuse(scope, send)
             else:
                 await _send_on(scope, send, settings.CHAT_URL if hosts.chat in right else settings.SITE_URL)
             return
-        if host in everyone - {hosts.chat} or _from_elsewhere(scope, host):
+        if meant in everyone - {hosts.chat} or _from_elsewhere(scope, host):
             scope = _without_cookie(scope)
         await app(scope, receive, send)
 
@@ -71,7 +89,23 @@ def keep_hosts_apart(app: App) -> App:
 
 
 def _host(url: str) -> str:
-    return urlsplit(url).netloc.lower()
+    """Return the host of an address, "" where it has none that can be read."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
+    return _spelled(parts.netloc, parts.scheme)
+
+
+def _spelled(host: str, scheme: str) -> str:
+    """Return ``name`` or ``name:port`` in one spelling: lower case, no final dot, no port that is the scheme's own."""
+    found = WRITTEN.fullmatch(host.lower())
+    name, port = (found["name"], (found["port"] or "").lstrip("0")) if found else (host.lower(), "")
+    return f"{name}:{port}" if port and port != DEFAULT_PORTS.get(scheme) else name
+
+
+def _name(host: str) -> str:
+    return re.sub(r":[0-9]+$", "", host)
 
 
 def _chat_pages() -> frozenset[str]:

@@ -5,6 +5,7 @@ import uuid
 from collections.abc import Awaitable, Callable
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from psycopg_pool import PoolTimeout
@@ -20,6 +21,9 @@ PERMISSIONS_POLICY = ", ".join(
     for feature in ("accelerometer", "camera", "geolocation", "gyroscope", "microphone", "payment", "usb")
 )
 ALWAYS_FRESH = re.compile(r"^/(api|account|accounts|admin|live|health)\b")
+READS_COOKIES = re.compile(r"^/(admin|accounts|account|api|live)(/|$)")
+# Where a form of ours stands, or its token is asked for.
+TAKES_FORMS = re.compile(r"^/(admin|accounts|account|api/me)(/|$)")
 SANE_ID = re.compile(r"^[A-Za-z0-9._-]{8,64}$")
 
 
@@ -54,12 +58,23 @@ class RequestIdMiddleware(AsyncMiddleware):
 
 
 class HeadersMiddleware(AsyncMiddleware):
-    """Permissions policy for every page, and no caching where an answer belongs to one person or one moment."""
+    """Permissions policy for every page, no cookie for readers, and no caching where an answer belongs to one person
+    or one moment.
+
+    Django replaces a cookie that it cannot read, a session's or a form token's, on whatever page it came. So public
+    pages read none, and a token goes out only where there is a form to send it with.
+    """
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
+        if not READS_COOKIES.match(request.path):
+            request.COOKIES.clear()
         response = await self.get_response(request)
         response.setdefault("Permissions-Policy", PERMISSIONS_POLICY)
-        if ALWAYS_FRESH.match(request.path):
+        if not TAKES_FORMS.match(request.path):
+            response.cookies.pop(settings.CSRF_COOKIE_NAME, None)
+        if response.cookies:
+            response["Cache-Control"] = "private, no-store"
+        elif ALWAYS_FRESH.match(request.path):
             response.setdefault("Cache-Control", "no-store")
         return response
 

@@ -67,7 +67,9 @@ class Supervisor:
         self.bind = bind
         self.debug = debug
         self.servers_only = servers_only
-        self.address = os.environ.get("SITE_URL") or f"http://localhost:{port}"
+        # An address is written without its default port, as browsers send it.
+        own = "http://localhost" if port == 80 else f"http://localhost:{port}"
+        self.address = os.environ.get("SITE_URL") or own
         self._secrets: dict[str, str] = {}
         self._watched: list[Watch] = []
         self._stopping = False

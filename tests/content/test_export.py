@@ -1,5 +1,6 @@
 """The public site as files: what is in the folder, what keeps it from being written, and how it is replaced."""
 
+import fcntl
 import gzip
 import json
 import os
@@ -16,6 +17,7 @@ from typing import Any
 import brotli
 import pytest
 from django.conf import settings as site_settings
+from django.core.management import CommandError, call_command
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, override_settings
 from django.urls import URLPattern, path
@@ -289,6 +291,73 @@ def test_a_folder_that_is_no_export_is_left_alone(tmp_path: Path) -> None:
     assert (out / "diary.txt").read_text() == "mine"
 
 
+@pytest.mark.parametrize("name", ["elsewhere", "out.0123456789abcdef"])
+def test_a_link_to_a_folder_that_is_no_export_is_left_alone(tmp_path: Path, name: str) -> None:
+    out, theirs = tmp_path / "out", tmp_path / name
+    theirs.mkdir()
+    (theirs / "diary.txt").write_text("mine")
+    out.symlink_to(theirs.name)
+
+    with pytest.raises(ExportFailed, match="not an earlier export"):
+        write(FILES, out)
+
+    assert out.resolve() == theirs and (theirs / "diary.txt").read_text() == "mine"
+
+
+def test_a_link_whose_export_was_deleted_is_used_again(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    shutil.rmtree(write(FILES, out).folder)
+
+    write(FILES, out)
+
+    assert (out / "index.html").read_bytes() == FILES["index.html"]
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "diary.txt").write_text("mine")
+    (tmp_path / "out.lock").symlink_to("diary.txt")
+
+    with pytest.raises(ExportFailed, match=r"out\.lock cannot be written"):
+        write(FILES, tmp_path / "out")
+
+    assert (tmp_path / "diary.txt").read_text() == "mine"
+
+
+def test_a_second_export_at_the_same_time_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "out.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(ExportFailed, match="Another export"):
+            write(FILES, tmp_path / "out")
+
+    write(FILES, tmp_path / "out")
+
+
+# A limit on the size of files fails in the same place as a full disk, and needs no disk.
+FULL = """
+import resource, sys
+from pathlib import Path
+from content.export import ExportFailed
+from content.export_folder import write
+resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000))
+try:
+    write({"a.png": b"a" * 100, "b.png": b"b" * 20_000}, Path(sys.argv[1]))
+except ExportFailed as failed:
+    print(failed)
+"""
+
+
+def test_a_full_disk_is_a_sentence_and_leaves_the_old_site_and_no_half_one(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    first = write(FILES, out)
+
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(out)], cwd=ROOT, capture_output=True, text=True, check=False, timeout=60
+    )
+
+    assert (done.stdout, done.stderr) == (f"{out} cannot be written: File too large.\n", "")
+    assert out.resolve() == first.folder and not list(tmp_path.glob("out.*.part"))
+
+
 KILLED = """
 import sys
 from pathlib import Path
@@ -317,6 +386,14 @@ def test_a_kill_in_the_middle_leaves_the_old_site_whole_and_the_next_run_mends_t
 
 
 # --- The command --------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_an_out_that_links_to_itself_is_a_sentence(small_site: None, tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to("out")
+
+    with pytest.raises(CommandError, match="out is not an earlier export"):
+        call_command("export_site", str(tmp_path / "out"), "--as-collected")
 
 
 @pytest.mark.slow

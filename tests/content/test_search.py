@@ -284,6 +284,28 @@ def test_the_page_is_in_the_language_of_its_address_and_kept_nowhere(write: Writ
     assert client.post("/live/en/search/", {"q": "maree"}).status_code == 405
 
 
+@pytest.mark.parametrize(("language", "said"), [("en", "being prepared"), ("fr", 'lang="fr"')])
+def test_until_the_worker_has_run_the_page_says_so_and_not_that_nothing_holds_the_words(
+    write: Write, client: Client, language: str, said: str
+) -> None:
+    write("wave", "A wave.")
+
+    before = client.get(f"/live/{language}/search/", {"q": "wave"})
+    empty = client.get(f"/live/{language}/search/")
+    sync_search()
+    after = client.get(f"/live/{language}/search/", {"q": "tempest"})
+
+    page = before.content.decode()
+    assert before.status_code == 503 and before.headers["Retry-After"] == "30"
+    assert said in page and 'value="wave"' in page and "<strong>wave</strong>" not in page
+    assert empty.status_code == 200  # asking for nothing asks no database
+    assert after.status_code == 200 and "<strong>tempest</strong>" in after.content.decode()
+
+
+def test_where_nothing_is_published_nothing_is_found(write: Write, client: Client) -> None:
+    assert client.get("/live/en/search/", {"q": "wave"}).status_code == 200
+
+
 def test_what_is_sought_is_in_no_log(write: Write, client: Client, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.DEBUG):
         client.get("/live/en/search/", {"q": "unmistakable"})

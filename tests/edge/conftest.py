@@ -25,3 +25,11 @@ def edge(model: ScriptedServer, tmp_path_factory: pytest.TempPathFactory) -> Ite
     folder = tmp_path_factory.mktemp("edge")
     with running_edge(folder, LLM_CPU_URL=model.url, LLM_CPU_CACHE_MIB="0", LLM_IDLE_S="20") as running:
         yield running
+
+
+@pytest.fixture(scope="package")
+def edge_apart(model: ScriptedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
+    """An edge whose chat and API have hosts of their own."""
+    folder = tmp_path_factory.mktemp("apart")
+    with running_edge(folder, apart=True, LLM_CPU_URL=model.url, LLM_CPU_CACHE_MIB="0") as running:
+        yield running

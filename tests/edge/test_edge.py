@@ -14,7 +14,7 @@ import pytest
 
 from content.export import file_name
 from content.site import public_pages
-from tests.edge.stage import HOST, RENDER, Edge, environment, render, restart_web, self_signed
+from tests.edge.stage import HOST, NAMES, RENDER, Edge, environment, render, restart_web, self_signed
 from tests.live import ask, events_of, received, text_of
 from tests.scripted import ScriptedServer, slowly
 
@@ -269,6 +269,69 @@ def test_it_is_back_when_the_application_is(edge: Edge) -> None:
     assert "Apache" in text_of(events_of(answer.text))
 
 
+# --- Hosts apart --------------------------------------------------------------------------------
+
+_SITE_HOST, CHAT_HOST, API_HOST = NAMES
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{}:1", "{}.", "{}:443"])
+def test_the_apis_host_hands_on_nothing_but_v1_and_health(edge_apart: Edge, spelling: str) -> None:
+    headers = {"host": spelling.format(API_HOST)}
+
+    for path in ("/", "/admin/", "/api/facts", "/blog/", "/live/en/chat/", "/static/", "/robots.txt"):
+        answer = edge_apart.get(path, host=API_HOST, headers=headers)
+        assert answer.status_code == 404 and answer.json()["error"]["code"] == "not_found", path
+        assert answer.headers["cache-control"] == "no-store" and answer.headers["x-content-type-options"] == "nosniff"
+    assert edge_apart.get("/health", host=API_HOST, headers=headers).json() == {"status": "ok"}
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{}:1", "{}."])
+def test_the_chats_host_keeps_to_its_own_however_it_is_spelled(edge_apart: Edge, spelling: str) -> None:
+    headers = {"host": spelling.format(CHAT_HOST)}
+
+    assert edge_apart.get("/api/facts", host=CHAT_HOST, headers=headers).status_code == 200
+    led = edge_apart.get("/blog/", host=CHAT_HOST, headers=headers)
+    assert (led.status_code, led.headers["location"]) == (307, f"{edge_apart.url}/blog/")
+    assert edge_apart.get("/v1/models", host=CHAT_HOST, headers=headers).status_code == 404
+
+
+def test_with_hosts_apart_the_sites_host_answers_no_health_and_no_v1(edge_apart: Edge) -> None:
+    for path in ("/health", "/v1/models"):
+        assert edge_apart.get(path).status_code == 404
+
+
+def answers_until_refused(edge: Edge, host: str, path: str) -> httpx.Response:
+    """Ask until the edge says that this is too much; 600 times at most."""
+    with httpx.Client(verify=edge.trust, timeout=60) as client:
+        for _ in range(600):
+            answer = client.send(edge.build(client, "HEAD", path, host=host))
+            if answer.status_code == 429:
+                break
+    return answer
+
+
+@pytest.mark.parametrize(
+    ("host", "paths"),
+    [
+        (API_HOST, ("/health", "/v1/models")),
+        (CHAT_HOST, ("/health", "/", "/api/status", "/accounts/staff/x/")),
+    ],
+)
+def test_no_path_to_the_application_goes_round_the_limits(edge_apart: Edge, host: str, paths: tuple[str, ...]) -> None:
+    for path in paths:
+        assert answers_until_refused(edge_apart, host, path).status_code == 429, path
+    machine = edge_apart.get("/health", host=host)
+    assert machine.status_code == 429 and machine.json()["error"]["code"] == "rate_limited"
+
+
+def test_an_asset_that_only_the_application_knows_counts_as_a_page(edge_apart: Edge) -> None:
+    script = next((Path(edge_apart.env["SITE_EXPORT_DIR"]) / "static/js").glob("chat.*.js")).name
+
+    # Those that lie at the edge come fast enough to reach the limit.
+    assert answers_until_refused(edge_apart, CHAT_HOST, f"/static/js/{script}").status_code == 429
+    assert edge_apart.get("/static/js/gone.js", host=CHAT_HOST).status_code == 429
+
+
 # --- The configuration --------------------------------------------------------------------------
 
 SITE = "https://site.localhost"
@@ -303,6 +366,10 @@ def test_nginx_takes_the_configuration_for_each_way_to_part_the_hosts(
     ("changes", "said"),
     [
         ({"SITE_URL": "http://site.example"}, "SITE_URL must be an https address"),
+        ({"SITE_URL": "https://site.example:99999"}, "SITE_URL must be an https address"),
+        ({"CHAT_URL": "https://Chat.example"}, "CHAT_URL must be an https address"),
+        ({"CHAT_URL": "https://chat.example; include /etc/passwd"}, "CHAT_URL must be an https address"),
+        ({"API_URL": "https://api.example/v1"}, "API_URL must be an https address"),
         ({"SITE_URL": ""}, "SITE_URL is not set"),
         ({"EDGE_CERTIFICATE": ""}, "EDGE_CERTIFICATE is not set"),
         ({"EDGE_STATE_DIR": "/tmp/x; include /etc/passwd"}, "EDGE_STATE_DIR has a character"),

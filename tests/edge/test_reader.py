@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.browser.conftest import FLAGS
-from tests.edge.stage import Edge, restart_web, running_edge
+from tests.edge.stage import Edge, restart_web
 from tests.scripted import ScriptedServer, slowly
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -27,13 +27,6 @@ def browser(chromium: str) -> Iterator[Browser]:
         launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         yield launched
         launched.close()
-
-
-@pytest.fixture(scope="module")
-def edge_apart(model: ScriptedServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
-    folder = tmp_path_factory.mktemp("apart")
-    with running_edge(folder, apart=True, LLM_CPU_URL=model.url, LLM_CPU_CACHE_MIB="0") as running:
-        yield running
 
 
 def open_at(browser: Browser, url: str, *, script: bool = True) -> Page:

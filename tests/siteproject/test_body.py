@@ -1,10 +1,14 @@
 """The cap on request bodies: what passes, what is refused, and that nothing is read that need not be."""
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 
+from siteproject import body
 from siteproject.body import limit_body
 
 LIMIT = 1000
@@ -85,6 +89,26 @@ async def test_a_body_is_given_up_at_the_first_byte_too_many(headers: dict[str, 
 
     assert await exchange.through() == 413
     assert exchange.received == 4 and exchange.seen is None
+
+
+@pytest.fixture
+def broken_page(settings: LazySettings, tmp_path: Path) -> Iterator[None]:
+    """A site whose template of errors is what broke. Pages for 413 are kept, so they are forgotten before and after."""
+    (tmp_path / "error.html").write_text("{% no_such_tag %}")
+    settings.TEMPLATES = [{**settings.TEMPLATES[0], "DIRS": [tmp_path]}]
+    body._page.cache_clear()
+    yield
+    body._page.cache_clear()
+
+
+@pytest.mark.parametrize("language", ["en", "fr"])
+async def test_a_broken_error_page_is_still_a_413_with_a_way_home(broken_page: None, language: str) -> None:
+    exchange = Exchange(b"x", content_length=str(LIMIT + 1), accept="text/html", accept_language=language)
+    exchange.scope["path"] = "/accounts/"
+
+    assert await exchange.through() == 413
+    assert dict(exchange.sent[0]["headers"])[b"content-type"].startswith(b"text/html")
+    assert b'<a href="/">' in exchange.sent[1]["body"]
 
 
 async def test_a_response_that_has_begun_is_not_begun_again() -> None:

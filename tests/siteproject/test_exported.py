@@ -207,6 +207,32 @@ def test_a_folder_that_is_not_there_slows_nothing_but_the_pages(tmp_path: Path) 
     assert answer.body == b"django"
 
 
+def test_a_folder_that_cannot_be_read_is_logged_once_until_it_is_another(
+    out: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("siteproject.exported.LOOK_AGAIN_S", 0.0)
+    link = out.with_name("site")
+    lines = []
+
+    async def visits(app: Any) -> int:
+        for _ in range(5):
+            await _ask(app, "/", "GET", "", [(b"host", HOST.encode())])
+            await asyncio.sleep(0.02)
+        return sum(record.levelname == "ERROR" for record in caplog.records)
+
+    async def all_visits() -> None:
+        app = serve_exported(django)
+        for target in ("missing", "other", out.name, "other"):
+            link.unlink(missing_ok=True)
+            link.symlink_to(target)
+            lines.append(await visits(app))
+
+    with override_settings(SITE_EXPORT_DIR=str(link), SITE_URL=f"http://{HOST}", HTTPS=False):
+        asyncio.run(all_visits())
+
+    assert lines == [1, 2, 2, 3]
+
+
 # --- The whole site -----------------------------------------------------------------------------
 
 

@@ -219,3 +219,85 @@ def test_on_one_host_an_allowed_partner_asks_as_a_visitor() -> None:
     asyncio.run(both())
 
     assert [any(name == b"cookie" for name, _value in headers) for headers in seen] == [True, False]
+
+
+# --- One host, however it is spelled ------------------------------------------------------------
+
+EXAMPLE = {f"{name.upper()}_URL": f"https://{name}.example.org" for name in ("site", "chat", "api")}
+ANOTHER_PORT = {name: f"{url}:8443" for name, url in EXAMPLE.items()}
+PORT_WRITTEN_OUT = {name: f"{url}:443" for name, url in EXAMPLE.items()}
+ONE_NAME = {name: f"https://example.org:{port}" for name, port in zip(EXAMPLE, (8441, 8442, 8443), strict=True)}
+SERVED = 200
+
+
+def status(urls: dict[str, str], host: str, path: str, kind: str = "http") -> int:
+    """Return what is answered at ``path`` of ``host``; 200 stands for the application behind."""
+    sent: list[dict[str, Any]] = []
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        await send({"status": SERVED})
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": kind, "path": path, "query_string": b"", "headers": [(b"host", host.encode("latin-1"))]}
+    with override_settings(**urls):
+        asyncio.run(keep_hosts_apart(app)(scope, None, send))  # type: ignore[arg-type]
+    return sent[0].get("status") or sent[0]["code"]
+
+
+@pytest.mark.parametrize("urls", [EXAMPLE, ANOTHER_PORT, PORT_WRITTEN_OUT], ids=["plain", "port", "port-443"])
+@pytest.mark.parametrize("spelling", ["{}", "{}:1", "{}.", "{}.:1", "{}:443", "{}.:443", "{}:0443", "{}:8443", "{}:"])
+def test_a_host_stays_itself_however_it_is_spelled(urls: dict[str, str], spelling: str) -> None:
+    for name in ("site.example.org", "SITE.Example.org"):
+        host = spelling.format(name)
+        assert [status(urls, host, path) for path in ("/blog/", "/admin/", "/api/facts")] == [SERVED, 307, 307], host
+        assert status(urls, host, "/ws/chat/", "websocket") == 4404
+    for name in ("api.example.org", "API.example.ORG"):
+        host = spelling.format(name)
+        for path in ("/admin/", "/api/facts", "/blog/", "/live/en/chat/"):
+            assert status(urls, host, path) == 404, (host, path)
+        assert status(urls, host, "/v1/models") == status(urls, host, "/health") == SERVED
+
+
+def test_where_hosts_share_a_name_an_unknown_port_is_not_the_one_that_holds_sessions() -> None:
+    assert status(ONE_NAME, "example.org:8442", "/admin/") == SERVED
+    for host in ("example.org", "example.org:1", "example.org."):
+        assert status(ONE_NAME, host, "/admin/") == 307
+
+
+def test_this_machine_by_its_number_is_this_machine_by_its_name() -> None:
+    urls = {"SITE_URL": "http://localhost:8000", "CHAT_URL": "http://chat.localhost:8000"}
+    urls["API_URL"] = urls["CHAT_URL"]
+
+    assert [status(urls, "127.0.0.1:8000", path) for path in ("/blog/", "/admin/")] == [SERVED, 307]
+    urls["SITE_URL"] = "http://127.0.0.1:8000"
+    assert [status(urls, "127.0.0.1:1", path) for path in ("/blog/", "/admin/")] == [SERVED, 307]
+
+
+def test_a_host_with_its_own_port_written_out_asks_as_itself() -> None:
+    seen: list[list[tuple[bytes, bytes]]] = []
+
+    async def app(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        seen.append(scope["headers"])
+
+    async def both() -> None:
+        for origin in (b"https://chat.example.org", b"https://chat.example.org:1", b"https://["):
+            headers = [(b"host", b"chat.example.org:443"), (b"origin", origin), (b"cookie", b"session=x")]
+            await keep_hosts_apart(app)({"type": "http", "path": "/api/chat", "headers": headers}, None, None)  # type: ignore[arg-type]
+
+    with override_settings(**EXAMPLE):
+        asyncio.run(both())
+
+    assert [any(name == b"cookie" for name, _value in headers) for headers in seen] == [True, False, False]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spelling", ["{}", "{}:1", "{}.", "{}.:1"])
+def test_the_running_site_is_not_fooled_by_a_spelling(apart: Apart, spelling: str) -> None:
+    site, api = ({"host": spelling.format(f"{name}.wagmi.localhost")} for name in ("site", "api"))
+
+    for path in ("/admin/", "/api/facts", "/blog/", "/live/en/chat/"):
+        assert apart.ask("api", "GET", path, headers=api).status_code == 404, path
+    assert apart.ask("site", "GET", "/api/facts", headers=site).status_code == 307
+    assert apart.ask("api", "GET", "/health", headers=api).status_code == 200

@@ -33,6 +33,44 @@ def test_a_public_page_is_served_without_database_and_without_cookie(client: Cli
     assert f'lang="{"fr" if path.startswith("/fr") else "en"}"' in response.content.decode()
 
 
+@pytest.mark.parametrize("path", [*PAGES, "/robots.txt", "/blog/feed.xml", "/nowhere/", "/health"])
+def test_a_spoilt_cookie_is_not_answered_with_a_new_one_where_nobody_reads_it(path: str) -> None:
+    usual, odd = Client(), Client(headers={"cookie": "csrf=x; session=x"})
+
+    theirs = odd.get(path)
+
+    assert not theirs.cookies
+    for name in ("Cache-Control", "Vary"):
+        assert theirs.headers.get(name) == usual.get(path).headers.get(name), name
+
+
+@pytest.mark.parametrize("path", ["/api/facts", "/api/status", "/live/en/chat/", "/api/nothing"])
+@pytest.mark.django_db
+def test_a_form_token_goes_out_only_where_there_is_a_form(path: str) -> None:
+    assert not Client(headers={"cookie": "csrf=x"}).get(path).cookies
+
+
+@pytest.mark.parametrize("cookie", ["csrf=x", "session=x", "csrf=x; session=x"])
+@pytest.mark.parametrize("path", ["/api/facts", "/api/me", "/accounts/staff/x/", "/admin/", "/admin/login/", "/"])
+@pytest.mark.django_db
+def test_an_answer_that_carries_a_cookie_is_kept_by_nobody(path: str, cookie: str) -> None:
+    answer = Client(headers={"cookie": cookie}).get(path)
+
+    assert bool(answer.cookies) == (path != "/" and (path, cookie) != ("/api/facts", "csrf=x"))
+    if answer.cookies:
+        assert answer.headers["Cache-Control"] == "private, no-store"
+
+
+@pytest.mark.django_db
+def test_somebody_signed_in_still_gets_a_token_to_send_forms_with(client: Client, dana: User) -> None:
+    client.force_login(dana)
+
+    answer = client.get("/api/me")
+
+    assert answer.json()["csrf_token"] and "csrf" in answer.cookies
+    assert answer.headers["Cache-Control"] == "private, no-store"
+
+
 @pytest.mark.parametrize("path", [*PAGES, "/health", "/api/me", "/nowhere/", "/live/en/chat/"])
 def test_every_answer_is_strict_about_what_a_browser_may_do(client: Client, path: str) -> None:
     headers = client.get(path).headers

@@ -61,6 +61,24 @@ def test_a_sound_configuration_raises_no_error() -> None:
         ({"SEAL_KEY": "short"}, "siteproject.E002"),
         ({"SEAL_KEY": "x" * 50, "PRIVACY_PEPPER": "x" * 50}, "siteproject.W003"),
         ({"SITE_URL": "ftp://example.org"}, "siteproject.E004"),
+        ({"SITE_URL": "https://example.org/blog"}, "siteproject.E004"),
+        ({"SITE_URL": "https://example.org?q=1"}, "siteproject.E004"),
+        ({"SITE_URL": "https://example.org#top"}, "siteproject.E004"),
+        ({"CHAT_URL": "https://u:p@example.org"}, "siteproject.E004"),
+        ({"CHAT_URL": "https://example.org:99999"}, "siteproject.E004"),
+        ({"CHAT_URL": "https://example.org:0"}, "siteproject.E004"),
+        ({"CHAT_URL": "https://example.org:"}, "siteproject.E004"),
+        ({"CHAT_URL": "https://example.org:443"}, "siteproject.E004"),
+        ({"CHAT_URL": "http://localhost:80"}, "siteproject.E004"),
+        ({"API_URL": "'https://example.org'"}, "siteproject.E004"),
+        ({"API_URL": 'https://example.org"; img-src *'}, "siteproject.E004"),
+        ({"API_URL": "https://Example.org"}, "siteproject.E004"),
+        ({"API_URL": "HTTPS://example.org"}, "siteproject.E004"),
+        ({"API_URL": "https://example.org."}, "siteproject.E004"),
+        ({"API_URL": "https://.example.org"}, "siteproject.E004"),
+        ({"API_URL": "https://*"}, "siteproject.E004"),
+        ({"API_URL": "http://[::1]:8000"}, "siteproject.E004"),
+        ({"API_URL": "https://example.org\n"}, "siteproject.E004"),
         ({"SITE_URL": "http://example.org"}, "siteproject.E005"),
         ({"LLM_CPU": {**settings.LLM_CPU, "url": "file:///etc/passwd"}}, "siteproject.E006"),
         ({"LLM_CPU": {**settings.LLM_CPU, "url": "http://user:pw@127.0.0.1"}}, "siteproject.E006"),
@@ -77,6 +95,17 @@ def test_a_weak_setting_is_named_by_a_check(settings, changes: dict[str, object]
         setattr(settings, name, value)
 
     assert expected in ids()
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["https://www.example.org", "https://xn--nxasmq6b.example:8443", "http://localhost:8000", "http://127.0.0.1:8000"],
+)
+def test_an_address_of_scheme_host_and_port_is_taken(settings, address: str) -> None:  # type: ignore[no-untyped-def]
+    for name in ("SITE_URL", "CHAT_URL", "API_URL"):
+        setattr(settings, name, address)
+
+    assert not ids() & {"siteproject.E004", "siteproject.E005"}
 
 
 def test_checks_never_print_a_value(settings) -> None:  # type: ignore[no-untyped-def]

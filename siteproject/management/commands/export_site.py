@@ -29,15 +29,17 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, out: Path, as_collected: bool, **options: Any) -> None:
         began = time.monotonic()
-        if not as_collected:
-            call_command("collectstatic", interactive=False, verbosity=0)
         try:
+            if not as_collected:
+                call_command("collectstatic", interactive=False, verbosity=0)
             written = export_folder.write(export(error_page=error_page).files, out)
         except ExportFailed as error:
             shown = error.problems[:MOST_PROBLEMS_SHOWN]
             more = len(error.problems) - len(shown)
             text = "\n".join([*shown, *([f"and {more} more"] if more else [])])
-            raise CommandError(f"Nothing was written. {len(error.problems)} problems:\n{text}") from error
+            raise CommandError(f"Nothing was written. Problems: {len(error.problems)}.\n{text}") from error
+        except OSError as error:
+            raise CommandError(f"Nothing was written: {error.strerror} ({error.filename}).") from error
         self.stdout.write(
             f"{written.files} files, {len(written.changed)} of them new or changed, in {written.folder.name} "
             f"({time.monotonic() - began:.1f} s)"
