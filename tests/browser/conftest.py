@@ -50,9 +50,11 @@ class Reader:
             self.complaints.append(message.text)
 
     def ask(self, question: str) -> None:
-        """Type the question and press Enter, as most people do."""
+        """Type the question and press Enter, as most people do. Returns once its turn is on the page."""
+        turns = self.page.locator(".turn").count()
         self.page.fill("#question", question)
         self.page.press("#question", "Enter")
+        self.page.locator(".turn").nth(turns).wait_for(timeout=WAIT_MS)
 
     def wait_for_end(self) -> None:
         """Wait until the newest answer has ended, whichever way."""
