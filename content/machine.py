@@ -13,6 +13,7 @@ from content.bodies import is_diagram
 from content.documents import KINDS, Document
 from content.head import absolute, path_of
 from content.library import address, content_digest, languages, library
+from content.markdown import VALUE
 from content.site import posts, public_pages, topic_name
 from content.values import text_of
 
@@ -25,7 +26,7 @@ INLINE = re.compile(
     r"(?P<picture>!?)\[(?P<words>(?:[^\[\]]|\[[^\[\]]*\])*)\]"
     r'\((?P<target>[^)\s]+)(?: "(?P<caption>[^"]*)")?\)'
     r"|(?P<code>(?P<marks>`+)(?!`).+?(?<!`)(?P=marks)(?!`))"
-    r"|\{\{ (?P<value>[a-z][a-z0-9_]*) \}\}",
+    rf"|{VALUE.pattern.replace('(', '(?P<value>', 1)}",
     re.DOTALL,
 )
 

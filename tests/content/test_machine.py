@@ -266,6 +266,10 @@ def test_llms_txt_has_the_shape_of_its_proposal(site: Path, client: Client) -> N
         assert client.get(urlsplit(target).path).status_code == 200, target
 
 
+def test_no_value_of_ours_stays_unfilled_also_where_a_line_breaks_in_it(client: Client) -> None:
+    assert re.findall(r"\{\{\s*\w+\s*\}\}", fetched(client, "/llms-full.txt")) == []
+
+
 def test_llms_full_txt_fills_in_values_and_addresses_and_leaves_code_alone(site: Path, client: Client) -> None:
     text = fetched(client, "/llms-full.txt")
     french = text[text.index(f"Address: {SITE}/fr/blog/alpha/") :]
