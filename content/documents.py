@@ -82,21 +82,22 @@ class Kind:
 
     front_matter: type[FrontMatter]
     prefix: str  # of the address
+    view: str  # the name of the address
     strict: bool  # only ## sections, each short enough to be one passage
 
 
 # A new kind of document is a folder of this name and a line here.
 KINDS: Mapping[str, Kind] = {
-    "pages": Kind(Page, "", strict=False),
-    "posts": Kind(Post, "blog/", strict=False),
-    "knowledge": Kind(Knowledge, "knowledge/", strict=True),
+    "pages": Kind(Page, "", "content:page", strict=False),
+    "posts": Kind(Post, "blog/", "content:post", strict=False),
+    "knowledge": Kind(Knowledge, "knowledge/", "content:knowledge", strict=True),
 }
 
 # What must be the same in every language of one document.
 SHARED_FIELDS = ("status", "published", "updated", "version", "topics")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Document:
     """One file whose front matter passed every check."""
 

@@ -12,10 +12,10 @@ from django.utils.translation import gettext as _
 from django.utils.xmlutils import SimplerXMLGenerator
 
 from content.documents import Document
-from content.head import absolute, path_of
+from content.head import absolute
 from content.library import address, library
 from content.rendering import render
-from content.site import posts, topic_name
+from content.site import path_of, posts, topic_name
 
 NEWEST = 20
 

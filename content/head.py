@@ -6,7 +6,6 @@ from functools import cached_property
 
 from babel.core import get_global
 from django.conf import settings
-from django.urls import reverse
 from django.utils import translation
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
@@ -14,9 +13,9 @@ from django.utils.translation import gettext as _
 from content import cards
 from content.documents import KINDS, Document
 from content.library import address, languages, library
-from content.site import TEMPLATE_PAGES, topic_name, topic_url
+from content.site import TEMPLATE_PAGES, path_of, topic_name, topic_url
 
-KIND_OF_PAGE = {"content:page": "pages", "content:post": "posts", "content:knowledge": "knowledge"}
+KIND_OF_PAGE = {kind.view: name for name, kind in KINDS.items()}
 
 # Where a reader goes on who wants another language in which a page does not exist.
 LIST_ABOVE = {
@@ -93,12 +92,6 @@ def hreflang(alternates: dict[str, str]) -> list[tuple[str, str]]:
     found = [(code, absolute(path)) for code, path in alternates.items()]
     first = alternates.get(languages()[0])
     return [*found, ("x-default", absolute(first))] if first else found
-
-
-def path_of(view_name: str, language: str, *arguments: str) -> str:
-    """Return the path of a public page in a language."""
-    with translation.override(language):
-        return reverse(view_name, args=arguments)
 
 
 def page_head(view_name: str, slug: str, language: str) -> PageHead | None:

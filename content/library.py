@@ -39,7 +39,7 @@ class KeptBodies(msgspec.Struct):
     bodies: dict[str, Body]
 
 
-@dataclass
+@dataclass(eq=False)
 class Library:
     """Everything under one content folder. ``errors`` are those of names and front matters."""
 

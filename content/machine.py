@@ -11,10 +11,10 @@ from django.utils.translation import gettext as _
 
 from content.bodies import is_diagram
 from content.documents import KINDS, Document
-from content.head import absolute, path_of
+from content.head import absolute
 from content.library import address, content_digest, languages, library
 from content.markdown import VALUE
-from content.site import posts, public_pages, topic_name
+from content.site import path_of, posts, public_pages, topic_name
 from content.values import text_of
 
 # Paths of the application: forms, one person's answers, live figures. Nothing there is for finding.

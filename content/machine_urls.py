@@ -3,8 +3,8 @@
 from django.urls import path
 
 from content import machine_views as views
-from content.head import path_of
 from content.library import languages
+from content.site import path_of
 from content.sitemaps import sitemap_path
 
 machine_patterns = [

@@ -11,7 +11,6 @@ from urllib.parse import urlsplit
 from django.template import TemplateDoesNotExist
 from django.template.loader import render_to_string
 from django.templatetags.static import static
-from django.urls import Resolver404, resolve
 from django.utils import translation
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
@@ -28,7 +27,7 @@ from content.bodies import is_diagram
 from content.documents import Document
 from content.library import Library, address, languages
 from content.markdown import DIAGRAM, parser, plain_text
-from content.soundness import linked_document
+from content.soundness import linked_document, page_at
 from content.values import text_of, value_of
 
 WORDS_A_MINUTE = 220
@@ -57,10 +56,22 @@ class SectionHtml:
     html: SafeString
 
 
+@lru_cache(maxsize=256)
 def render(library: Library, document: Document) -> Rendered:
-    """Return the document as HTML in its language. What was made last is kept: the same text gives the same bytes."""
-    # A text quotes values and links to other documents, so these must be the same too.
-    return _render(_Source(library, document), document.digest, address(document))
+    """Return the document as HTML in its language.
+
+    What was made last is kept. A text links to other documents, so it is made anew with each change of the library.
+    """
+    tokens, env = _parsed(library, document)
+    with translation.override(document.language):
+        contents = tuple(
+            Heading(str(token.attrs["id"]), plain_text(tokens[at + 1 : at + 2], text_of))
+            for at, token in enumerate(tokens)
+            if token.type == "heading_open" and token.tag == "h2"
+        )
+        text = _markdown.renderer.render(tokens, _markdown.options, env)
+    minutes = max(1, round(len(plain_text(tokens).split()) / WORDS_A_MINUTE))
+    return Rendered(mark_safe(text), contents, minutes)  # noqa: S308 - html is off
 
 
 def section_html(library: Library, document: Document) -> list[SectionHtml]:
@@ -76,34 +87,6 @@ def section_html(library: Library, document: Document) -> list[SectionHtml]:
             )
             for start, end in zip(starts, [*starts[1:], len(tokens)], strict=True)
         ]
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Source:
-    """What a rendering reads besides its key: equal to every other, so that the cache looks at the key alone."""
-
-    library: Library
-    document: Document
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Source) and other.library is self.library
-
-    def __hash__(self) -> int:
-        return id(self.library)
-
-
-@lru_cache(maxsize=256)
-def _render(source: _Source, _digest: str, _address: str) -> Rendered:
-    tokens, env = _parsed(source.library, source.document)
-    with translation.override(source.document.language):
-        contents = tuple(
-            Heading(str(token.attrs["id"]), plain_text(tokens[at + 1 : at + 2], text_of))
-            for at, token in enumerate(tokens)
-            if token.type == "heading_open" and token.tag == "h2"
-        )
-        text = _markdown.renderer.render(tokens, _markdown.options, env)
-    minutes = max(1, round(len(plain_text(tokens).split()) / WORDS_A_MINUTE))
-    return Rendered(mark_safe(text), contents, minutes)  # noqa: S308 - html is off
 
 
 def _parsed(library: Library, document: Document) -> tuple[list[Token], dict[str, Any]]:
@@ -203,16 +186,9 @@ def _link(target: str, env: Mapping[str, Any]) -> str:
     if found:
         return address(found, parts.fragment)
     prefix = "" if document.language == languages()[0] else f"/{document.language}"
-    return f"{prefix}{target}" if _is_translated(parts.path) else target
-
-
-def _is_translated(path: str) -> bool:
-    """Return whether a path is a public page that exists in each language, such as the list of posts."""
-    try:
-        with translation.override(languages()[0]):
-            return resolve(path).namespace == "content"
-    except Resolver404:
-        return False
+    # A public page such as the list of posts exists in each language; the application's own paths name theirs.
+    public = (page_at(parts.path, languages()[0]) or "").startswith("content:")
+    return f"{prefix}{target}" if public else target
 
 
 def _picture(source: str, alt: str, document: Document, library: Library) -> str:

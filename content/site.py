@@ -68,20 +68,20 @@ def topic_name(slug: str, language: str) -> str:
 
 
 def topic_url(slug: str, language: str) -> str:
-    return _path("content:topic", language, slug)
+    return path_of("content:topic", language, slug)
 
 
 def page_address(slug: str, language: str) -> str:
     """Return the path of a standing page, in the site's first language where it is not translated."""
     found = library()
     document = found.find("pages", slug, language) or found.find("pages", slug, settings.LANGUAGE_CODE)
-    return address(document) if document else _path("content:page", language, slug)
+    return address(document) if document else path_of("content:page", language, slug)
 
 
 def _template_pages(found: Library) -> Iterator[PublicPage]:
     newest = max((each.meta.updated for each in found.by_address.values()), default=None)
     for name in TEMPLATE_PAGES:
-        alternates = {code: _path(name, code) for code in languages()}
+        alternates = {code: path_of(name, code) for code in languages()}
         for code, path in alternates.items():
             yield PublicPage(path, code, alternates, newest)
 
@@ -102,6 +102,7 @@ def _document_pages(found: Library) -> Iterator[PublicPage]:
         yield PublicPage(address(document), document.language, alternates, document.meta.updated, document)
 
 
-def _path(name: str, language: str, *arguments: str) -> str:
+def path_of(name: str, language: str, *arguments: str) -> str:
+    """Return the path of a public page in a language."""
     with translation.override(language):
         return reverse(name, args=arguments)

@@ -150,8 +150,8 @@ def _topics(library: Library) -> Iterator[ContentError]:
 def _addresses(library: Library) -> Iterator[ContentError]:
     """Yield a document whose address belongs to something else, such as a page named ``blog``."""
     for document in library.documents:
-        expected = {"pages": "content:page", "posts": "content:post", "knowledge": "content:knowledge"}[document.kind]
-        found = _resolved(address(document), document.language)
+        expected = KINDS[document.kind].view
+        found = page_at(address(document), document.language)
         if found != expected:
             yield ContentError(document.file, 1, f"the address {address(document)} is taken by {found}")
 
@@ -173,8 +173,8 @@ def _broken(library: Library, document: Document, target: str) -> str | None:
         return "expected a path from the root, such as /blog/"
     destination = linked_document(library, document, parts.path)
     if parts.path and destination is None:
-        name = _resolved(parts.path, languages()[0])
-        if name is None or name in ("content:page", "content:post", "content:knowledge"):
+        name = page_at(parts.path, languages()[0])
+        if name is None or name in [kind.view for kind in KINDS.values()]:
             return "there is no such page, or it is a draft"
         return None
     if parts.fragment and destination and parts.fragment not in library.body(destination).anchors:
@@ -198,7 +198,7 @@ def linked_document(library: Library, document: Document, path: str) -> Document
     return None
 
 
-def _resolved(path: str, language: str) -> str | None:
+def page_at(path: str, language: str) -> str | None:
     """Return the name of what answers at ``path``, whose prefix is that of ``language``; None for nothing."""
     try:
         with translation.override(language):

@@ -8,9 +8,9 @@ from django.utils import translation
 from django.utils.translation import gettext as _
 
 from content.documents import Document
-from content.head import LIST_ABOVE, PageHead, absolute, path_of
+from content.head import LIST_ABOVE, PageHead, absolute
 from content.library import address, languages, library
-from content.site import topic_name
+from content.site import path_of, topic_name
 
 Node = dict[str, Any]
 
