@@ -153,12 +153,14 @@ export class ChatPanel extends HTMLElement {
         this.field.value = turn.question;
       }
     }
-    if (event.type !== "delta") {
-      this.#tell(turn.answer, event);
-      saveTurns(this.#turns);
-      this.#show();
+    if (event.type === "delta") {
+      this.#paintSoon();
+      return;
     }
-    this.#paintSoon();
+    this.#tell(turn.answer, event);
+    saveTurns(this.#turns);
+    this.#paint(); // before the buttons: who sees that the answer ended also sees how
+    this.#show();
   }
 
   /** One sentence for those who listen: what happens, and the whole answer once, when it is there. */
@@ -212,9 +214,13 @@ export class ChatPanel extends HTMLElement {
     const schedule = document.hidden ? (paint) => setTimeout(paint, 100) : requestAnimationFrame;
     schedule(() => {
       this.#painting = false;
-      const turn = this.#turns.at(-1);
-      const article = turn && this.#cards.get(turn.ask.id);
-      article?.querySelector("answer-card").paint(turn.answer);
+      this.#paint();
     });
+  }
+
+  #paint() {
+    const turn = this.#turns.at(-1);
+    const article = turn && this.#cards.get(turn.ask.id);
+    article?.querySelector("answer-card").paint(turn.answer);
   }
 }
