@@ -5,3 +5,6 @@ from django.apps import AppConfig
 
 class ComplianceConfig(AppConfig):
     name = "compliance"
+
+    def ready(self) -> None:
+        from compliance import heads  # noqa: F401 - importing registers this app's gate and alarm
