@@ -1,22 +1,58 @@
-"""The link that lets a member of staff into the admin: one use, fifteen minutes."""
+"""The door to the admin: a link for one person (one use, fifteen minutes), then a second factor."""
 
+from allauth.mfa.models import Authenticator
+from django.contrib.admin import AdminSite
 from django.core import signing
+from django.db import transaction
 from django.db.models import Q
+from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts.errors import LinkRefused
-from accounts.models import User
+from accounts import proof
+from accounts.errors import BeingErased, LinkRefused
+from accounts.models import AccountClosure, User
+from compliance import audit
+from compliance.audit import Value
 
 SALT = "accounts.staff-link"
 LINK_AGE_S = 15 * 60
 
 
+class StaffSite(AdminSite):
+    """The admin, open to staff whose session has proven a second factor."""
+
+    def has_permission(self, request: HttpRequest) -> bool:
+        user = request.user
+        return super().has_permission(request) and isinstance(user, User) and proof.has_factor(request, user)
+
+
+@transaction.atomic
 def make_staff(email: str) -> User:
-    """Return the person with this address as active staff with every permission, made if not there."""
+    """Return the person with this address as active staff with every permission, made if not there.
+
+    Raises BeingErased for somebody who has asked to be erased.
+    """
     user = User.objects.filter(email__iexact=email).first() or User.objects.create_user(email)
+    if AccountClosure.objects.filter(user=user).exists():
+        raise BeingErased
+    before: dict[str, Value] = {"staff": user.is_staff, "superuser": user.is_superuser, "active": user.is_active}
     user.is_staff = user.is_superuser = user.is_active = True
     user.save(update_fields=["is_staff", "is_superuser", "is_active"])
+    after: dict[str, Value] = dict.fromkeys(before, True)
+    audit.record(
+        "staff.made", actor=audit.OPERATOR, object_kind="user", object_id=user.public_id, before=before, after=after
+    )
     return user
+
+
+@transaction.atomic
+def forget_factors(user: User) -> int:
+    """Delete every factor of somebody who has lost them all, and return how many. The next link leads to enrolment."""
+    count, _each = Authenticator.objects.filter(user=user).delete()
+    audit.record(
+        "account.factors-reset", actor=audit.OPERATOR, object_kind="user", object_id=user.public_id, count=count
+    )
+    return count
 
 
 def link_token(user: User) -> str:

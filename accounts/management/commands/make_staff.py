@@ -9,6 +9,7 @@ from django.core.validators import validate_email
 from django.urls import reverse
 
 from accounts import staff
+from accounts.errors import BeingErased
 
 
 class Command(BaseCommand):
@@ -16,12 +17,22 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("email")
+        parser.add_argument(
+            "--forget-factors",
+            action="store_true",
+            help="delete the person's passkeys, app and recovery codes, which are lost",
+        )
 
-    def handle(self, *args: Any, email: str, **options: Any) -> None:
+    def handle(self, *args: Any, email: str, forget_factors: bool, **options: Any) -> None:
         try:
             validate_email(email)
         except ValidationError as error:
             raise CommandError(f"{email} is not an e-mail address.") from error
-        user = staff.make_staff(email)
+        try:
+            user = staff.make_staff(email)
+        except BeingErased as error:
+            raise CommandError("This person has asked to be erased; try again when that is done.") from error
+        if forget_factors:
+            staff.forget_factors(user)
         path = reverse("accounts:staff-enter", args=[staff.link_token(user)])
         self.stdout.write(f"{settings.CHAT_URL}{path}")
