@@ -20,6 +20,9 @@ from inference.stopping import StopSignal
 FIRST_GUESS_S = 3.0
 SMOOTHING = 0.2
 LOOK_S = 0.5
+# Every fourth place goes to whoever has waited longest, whatever their priority: with n before them in order of
+# arrival, nobody waits for more than 4n answers, however many paying people keep arriving.
+FAIR_EVERY = 4
 
 
 class Priority(IntEnum):
@@ -48,6 +51,7 @@ class Admission:
         self._warming = 0  # of those running, what nobody waits for
         self._waiting: list[_Waiter] = []
         self._numbers = itertools.count()
+        self._taken = 0
         self._mean_s = FIRST_GUESS_S
 
     @property
@@ -95,9 +99,20 @@ class Admission:
         if served_s is not None:
             self._mean_s += SMOOTHING * (served_s - self._mean_s)
         while self._waiting and self.running < self.slots:
-            following = heapq.heappop(self._waiting)
+            following = self._next()
             if not following.turn.done():
                 self._begin(following)
+
+    def _next(self) -> _Waiter:
+        """Take the next waiter out of the queue: by priority, and every ``FAIR_EVERY`` times by arrival."""
+        self._taken += 1
+        if self._taken % FAIR_EVERY:
+            return heapq.heappop(self._waiting)
+        people = [waiter for waiter in self._waiting if waiter.priority < Priority.BACKGROUND]
+        longest = min(people or self._waiting, key=lambda waiter: waiter.number)
+        self._waiting.remove(longest)
+        heapq.heapify(self._waiting)
+        return longest
 
     def _begin(self, waiter: _Waiter) -> None:
         self.running += 1

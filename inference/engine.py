@@ -16,16 +16,21 @@ from dataclasses import dataclass, replace
 
 from django.conf import settings
 
+from inference import wake
 from inference.admission import Admission, Priority, Ticket, admitted
 from inference.backends.base import BackendClient, Finished, Request, Text, Usage
 from inference.backends.llamacpp import LlamaCpp
-from inference.energy import METHOD, METHOD_TIMINGS, Effort, Meter
-from inference.errors import BackendError, CircuitOpen, ContextTooLong, NoModel, SwitchedOff, TimedOut
+from inference.backends.ollama import LATEST, Ollama
+from inference.backends.openai import OpenAICompatible
+from inference.backends.vllm import VLlm
+from inference.energy import METHOD, METHOD_CARD, METHOD_DURATION, METHOD_TIMINGS, WATTS_PER_CARD, Effort, Meter
+from inference.errors import Asleep, BackendError, CircuitOpen, ContextTooLong, NoModel, SwitchedOff, TimedOut
+from inference.models import Hardware
 from inference.registry import Served, snapshot
 from inference.routing import Router
 from inference.stopping import StopSignal
 
-RUNTIMES: dict[str, type[LlamaCpp]] = {"llamacpp": LlamaCpp}
+RUNTIMES: dict[str, type[OpenAICompatible]] = {"llamacpp": LlamaCpp, "vllm": VLlm, "ollama": Ollama}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,15 +64,16 @@ class Engine:
 
     def __init__(self) -> None:
         self.router = Router()
-        self._clients: dict[str, BackendClient] = {}
+        self._clients: dict[tuple[str, str], BackendClient] = {}
         self._queues: dict[str, Admission] = {}
         self._meters: dict[str, Meter] = {}
         self._numbers = itertools.count()
 
     def client(self, served: Served) -> BackendClient:
-        if served.backend not in self._clients:
-            self._clients[served.backend] = RUNTIMES[served.runtime](served.url, served.key, served.upstream_model)
-        return self._clients[served.backend]
+        named = (served.backend, served.upstream_model)
+        if named not in self._clients:
+            self._clients[named] = RUNTIMES[served.runtime](served.url, served.key, served.upstream_model)
+        return self._clients[named]
 
     def queue(self, served: Served) -> Admission:
         if served.backend not in self._queues:
@@ -76,7 +82,7 @@ class Engine:
 
     def meter(self, served: Served) -> Meter:
         if served.backend not in self._meters:
-            self._meters[served.backend] = Meter(settings.LLM_CPU_PID_FILE)
+            self._meters[served.backend] = Meter(served.pid_file)
         return self._meters[served.backend]
 
     async def candidates(self, tier: str) -> list[Served]:
@@ -122,6 +128,8 @@ class Engine:
     async def _run(
         self, served: Served, request: Request, ticket: Ticket, stop: StopSignal
     ) -> AsyncGenerator[Step, None]:
+        # What was reserved for an answer of a sleeping backend includes its wait for a place.
+        ends = asyncio.get_running_loop().time() + settings.LLM_GPU_ANSWER_MAX_S if served.sleeps else None
         waited = False
         async for place, wait_s in ticket.places(stop):
             waited = True
@@ -131,6 +139,8 @@ class Engine:
         if waited and self.router.breaker(served.backend).is_open(time.monotonic()):
             # It failed for those in front while we waited: no use in finding out one by one.
             raise CircuitOpen
+        if served.sleeps:
+            served = await _awake(served)
         yield Started(served)
         request = replace(request, max_tokens=min(request.max_tokens, served.max_output_tokens))
         number, meter = next(self._numbers), self.meter(served)
@@ -140,7 +150,7 @@ class Engine:
         first_token: float | None = None
         finished: Finished | None = None
         try:
-            async with aclosing(self._limited(served, request, stop)) as pieces:
+            async with aclosing(self._limited(served, request, stop, ends)) as pieces:
                 async for piece in pieces:
                     if isinstance(piece, Finished):
                         finished = piece
@@ -155,16 +165,16 @@ class Engine:
             served=served,
             reason=finished.reason,
             usage=finished.usage,
-            effort=_effort(cpu_s, finished.usage),
+            effort=_effort(served, cpu_s, finished.usage, ended - started),
             first_token_ms=round(((first_token or ended) - started) * 1000),
             duration_ms=round((ended - started) * 1000),
         )
 
     async def _limited(
-        self, served: Served, request: Request, stop: StopSignal
+        self, served: Served, request: Request, stop: StopSignal, ends: float | None
     ) -> AsyncGenerator[Text | Finished, None]:
         """Stream within the total limit, looking at the switch every few seconds."""
-        ends = asyncio.get_running_loop().time() + settings.LLM_TOTAL_S
+        ends = ends or asyncio.get_running_loop().time() + settings.LLM_TOTAL_S
         look = time.monotonic() + settings.SWITCH_CHECK_S
         delivered = 0
         async with aclosing(self.client(served).stream(request)) as pieces:
@@ -187,6 +197,8 @@ class Engine:
                     return
                 if time.monotonic() > look:
                     look = time.monotonic() + settings.SWITCH_CHECK_S
+                    if served.sleeps:
+                        wake.touch_soon(served.backend)
                     if not await self._still_on(served):
                         raise SwitchedOff(served.public_id)
 
@@ -200,11 +212,30 @@ class Engine:
         self._clients.clear()
 
 
-def _effort(cpu_s: float | None, usage: Usage) -> Effort:
-    """Prefer the process's own CPU time; a server elsewhere is judged by the times it reports."""
+async def _awake(served: Served) -> Served:
+    """Return ``served`` under the name its backend lists, and note that it is used. Raises Asleep."""
+    now = await wake.current(served.backend)
+    if now.state != wake.READY:
+        raise Asleep
+    wake.touch_soon(served.backend)
+    if now.model in ("", served.upstream_model):
+        return served
+    if now.model.removesuffix(LATEST) == served.upstream_model:
+        return replace(served, upstream_model=now.model)
+    # One of the fallbacks: what was declared about the weights is not about these.
+    return replace(served, upstream_model=now.model, name=now.model, weights_sha256="", digest_checked=False)
+
+
+def _effort(served: Served, cpu_s: float | None, usage: Usage, duration_s: float) -> Effort:
+    """Prefer the process's own CPU time; a server elsewhere is judged by the times it reports, or by our own clock."""
+    if served.hardware == Hardware.GPU:
+        return Effort(round(duration_s, 3), METHOD_CARD, WATTS_PER_CARD, settings.LLM_GPU_USD_PER_HOUR)
     if cpu_s is not None:
         return Effort(round(cpu_s, 3), METHOD)
-    return Effort(round((usage.prompt_ms + usage.completion_ms) / 1000, 3), METHOD_TIMINGS)
+    reported_s = (usage.prompt_ms + usage.completion_ms) / 1000
+    if reported_s:
+        return Effort(round(reported_s, 3), METHOD_TIMINGS)
+    return Effort(round(duration_s, 3), METHOD_DURATION)
 
 
 engine = Engine()

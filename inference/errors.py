@@ -4,15 +4,21 @@ InferenceError
 ├── NoModel              nothing registered and switched on can serve this
 ├── QueueFull            try again in ``retry_after_s``
 ├── SwitchedOff          staff switched the model off while it answered
+├── LargeAway            the large tier does not answer this one (``code`` says why)
+├── WakeRefused          the sleeping backend is not woken now (``reason``)
+├── BudgetSpent          no GPU seconds or money left under one cap, until ``resets_at``
+├── LimitsDoNotAddUp     classes together could spend more than everybody may
 └── BackendError
     ├── Unavailable      no connection, or an answer that says "not now"
     │   └── CircuitOpen  it failed too often just now to be asked
+    │       └── Asleep   nobody woke it, or it went to sleep before our turn
     ├── TimedOut         no first token, no next token, or too long in all (``which``)
     ├── Cut              the stream ended without saying why
     ├── Garbled          not what the runtime promises to send
     └── ContextTooLong   ``prompt_tokens`` do not fit into ``context_tokens``
 """
 
+import datetime
 from typing import Literal
 
 
@@ -38,6 +44,50 @@ class SwitchedOff(InferenceError):
     code = "model_switched_off"
 
 
+class LargeAway(InferenceError):
+    """The small model's answer stands. ``code`` names the sentence that says why."""
+
+    code = "large_away"
+
+    def __init__(self, code: str = "large_away") -> None:
+        super().__init__(code)
+        self.code = code
+
+
+class WakeRefused(InferenceError):
+    """``reason``: *switched_off*, *cooling_down* after failures, or *sleeping* while it is being put to sleep."""
+
+    code = "large_away"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class BudgetSpent(InferenceError):
+    """``scope`` and ``window`` name the row of GpuLimit that has nothing left."""
+
+    code = "budget_spent"
+
+    def __init__(self, scope: str, window: str, resets_at: datetime.datetime) -> None:
+        super().__init__(f"{scope}/{window}")
+        self.scope = scope
+        self.window = window
+        self.resets_at = resets_at
+
+
+class LimitsDoNotAddUp(InferenceError):
+    """By how much the three classes would be above the cap of everybody, in seconds and in cents."""
+
+    code = "limits_do_not_add_up"
+
+    def __init__(self, *, window: str, seconds: int, usd_cents: int) -> None:
+        super().__init__(window)
+        self.window = window
+        self.seconds = seconds
+        self.usd_cents = usd_cents
+
+
 class BackendError(InferenceError):
     """The fault of one backend; another may do better."""
 
@@ -48,6 +98,10 @@ class Unavailable(BackendError):
 
 class CircuitOpen(Unavailable):
     """Not asked at all."""
+
+
+class Asleep(CircuitOpen):
+    """Not asked at all, and not its fault."""
 
 
 class TimedOut(BackendError):

@@ -13,9 +13,9 @@ NO_MODEL = Effort(0.0, "no model ran")
 class Receipt(msgspec.Struct, frozen=True):
     """Everything an answer says about itself. Times in ms, energy in joules, cost in US dollars.
 
-    ``digest`` is *checked* when the weights were compared with ``weights_sha256`` as they were
-    loaded, *declared* when somebody else's word is all there is. ``check`` is *supported*,
-    *not_supported* with the reasons in ``check_reasons``, or null where no model wrote.
+    ``stand_in`` marks a model that stands in for a larger one. ``digest`` is *checked* when the weights were
+    compared with ``weights_sha256`` as they were loaded, *declared* when somebody else's word is all there is.
+    ``check`` is *supported*, *not_supported* with the reasons in ``check_reasons``, or null where no model wrote.
     """
 
     rung: str
@@ -26,6 +26,7 @@ class Receipt(msgspec.Struct, frozen=True):
     model: str | None = None
     model_name: str | None = None
     weights_sha256: str | None = None
+    stand_in: bool = False
     digest: str | None = None
     adapter_sha256: str | None = None
     passages: list[str] = []
@@ -86,6 +87,7 @@ def of_completion(
         model=served.public_id,
         model_name=served.name,
         weights_sha256=served.weights_sha256 or None,
+        stand_in=served.stand_in,
         digest=("checked" if served.digest_checked else "declared") if served.weights_sha256 else None,
         passages=passages,
         prompt_tokens=usage.prompt_tokens,

@@ -44,6 +44,13 @@ class Served:
     key: str
     slots: int
     queue: int
+    # Of several that could answer, the one with the highest preference does.
+    preference: int = 0
+    # It sleeps until it is woken (``inference.wake``) and is asked nothing before.
+    sleeps: bool = False
+    # It stands in for a larger model, and the interface says so.
+    stand_in: bool = False
+    pid_file: str = ""
     enabled: bool = True
     state: str = Backend.State.UNKNOWN
 
@@ -53,31 +60,90 @@ class Served:
 
 
 def declared() -> list[Served]:
-    """Return what the environment declares, every switch on."""
+    """Return what the environment declares, every switch on, in the order in which they are tried."""
+    found = [one for one in (_small(), _large(), _slow()) if one is not None]
+    return sorted(found, key=lambda one: -one.preference)
+
+
+def _small() -> Served | None:
     cpu = settings.LLM_CPU
     if not cpu["url"]:
-        return []
-    return [
-        Served(
-            public_id="wagmi-small",
-            name=cpu["name"],
-            tier=Tier.SMALL,
-            hardware=Hardware.CPU,
-            languages=tuple(cpu["languages"]),
-            capabilities=tuple(cpu["capabilities"]),
-            context_tokens=cpu["context_tokens"],
-            max_output_tokens=cpu["max_output_tokens"],
-            weights_sha256=cpu["weights_sha256"],
-            digest_checked=bool(settings.LLM_CPU_PID_FILE),
-            backend="cpu",
-            runtime=cpu["runtime"],
-            url=cpu["url"].rstrip("/"),
-            upstream_model=cpu["model"],
-            key=cpu["key"],
-            slots=settings.LLM_CPU_SLOTS,
-            queue=settings.LLM_CPU_QUEUE,
-        )
-    ]
+        return None
+    return Served(
+        public_id="wagmi-small",
+        name=cpu["name"],
+        tier=Tier.SMALL,
+        hardware=Hardware.CPU,
+        languages=tuple(cpu["languages"]),
+        capabilities=tuple(cpu["capabilities"]),
+        context_tokens=cpu["context_tokens"],
+        max_output_tokens=cpu["max_output_tokens"],
+        weights_sha256=cpu["weights_sha256"],
+        digest_checked=bool(settings.LLM_CPU_PID_FILE),
+        backend="cpu",
+        runtime=cpu["runtime"],
+        url=cpu["url"].rstrip("/"),
+        upstream_model=cpu["model"],
+        key=cpu["key"],
+        slots=settings.LLM_CPU_SLOTS,
+        queue=settings.LLM_CPU_QUEUE,
+        pid_file=settings.LLM_CPU_PID_FILE,
+    )
+
+
+def _large() -> Served | None:
+    gpu = settings.LLM_GPU
+    if not gpu["url"] or settings.LLM_GPU_DRIVER == "none":
+        return None
+    return Served(
+        public_id="wagmi-large",
+        name=gpu["name"],
+        tier=Tier.LARGE,
+        hardware=Hardware(gpu["hardware"]),
+        languages=tuple(gpu["languages"]),
+        capabilities=tuple(gpu["capabilities"]),
+        context_tokens=gpu["context_tokens"],
+        max_output_tokens=gpu["max_output_tokens"],
+        weights_sha256=gpu["weights_sha256"],
+        # Our own server compares them before it loads a byte.
+        digest_checked=bool(gpu["pid_file"] and gpu["weights_sha256"]),
+        backend="gpu",
+        runtime=gpu["runtime"],
+        url=gpu["url"].rstrip("/"),
+        upstream_model=gpu["model"],
+        key=gpu["key"],
+        slots=gpu["slots"],
+        queue=gpu["queue"],
+        sleeps=True,
+        stand_in=gpu["stand_in"],
+        pid_file=gpu["pid_file"],
+    )
+
+
+def _slow() -> Served | None:
+    slow = settings.LLM_SLOW
+    if not slow["url"]:
+        return None
+    return Served(
+        public_id="wagmi-slow",
+        name=slow["name"],
+        tier=Tier(slow["tier"]),
+        hardware=Hardware(slow["hardware"]),
+        languages=tuple(slow["languages"]),
+        capabilities=tuple(slow["capabilities"]),
+        context_tokens=slow["context_tokens"],
+        max_output_tokens=slow["max_output_tokens"],
+        weights_sha256=slow["weights_sha256"],
+        digest_checked=False,
+        backend="slow",
+        runtime=slow["runtime"],
+        url=slow["url"].rstrip("/"),
+        upstream_model=slow["model"],
+        key=slow["key"],
+        slots=slow["slots"],
+        queue=slow["queue"],
+        preference=-1,
+    )
 
 
 @transaction.atomic

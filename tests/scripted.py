@@ -190,6 +190,7 @@ class ScriptedServer:
 
     def __init__(self) -> None:
         self.behaviour: Behaviour = answer
+        self.lists = [MODEL]
         self.requests: list[Seen] = []
         self.url = ""
         self._loop = asyncio.new_event_loop()
@@ -211,6 +212,7 @@ class ScriptedServer:
     def reset(self) -> None:
         """Answer well again, and forget what was asked."""
         self.behaviour = answer
+        self.lists = [MODEL]
         self.requests = []
 
     @property
@@ -249,7 +251,7 @@ class ScriptedServer:
         if head[0].startswith("GET"):
             wire = Wire(writer)
             await wire.head(content_type="application/json")
-            await wire.chunk(json.dumps({"data": [{"id": MODEL}]}).encode())
+            await wire.chunk(json.dumps({"data": [{"id": name} for name in self.lists]}).encode())
             await wire.end()
             return
         seen = Seen(json.loads(body), headers.get("authorization", ""), time.monotonic())

@@ -13,7 +13,7 @@ from pathlib import Path
 from siteproject.stack.errors import StackError
 from siteproject.stack.folder import Folder, var_folder
 
-SECRETS = ("SECRET_KEY", "SEAL_KEY", "LLM_CPU_KEY", "PRIVACY_PEPPER")
+SECRETS = ("SECRET_KEY", "SEAL_KEY", "LLM_CPU_KEY", "LLM_GPU_KEY", "LLM_GPU_WAKE_TOKEN", "PRIVACY_PEPPER")
 
 # Commands that do their work without a database; for all others manage.py asks for a stack first.
 NEEDS_NO_STACK = {
@@ -46,9 +46,10 @@ def load(folder: Folder | None = None) -> None:
     values = read(folder)
     if not running(folder):
         values = {name: value for name, value in values.items() if name in SECRETS}
-    if "LLM_CPU_URL" in os.environ:
-        # The key of our own model server is no business of somebody else's.
-        values = {name: value for name, value in values.items() if not name.startswith("LLM_CPU_")}
+    for tier in ("LLM_CPU", "LLM_GPU"):
+        if f"{tier}_URL" in os.environ:
+            # The key of our own model server is no business of somebody else's.
+            values = {name: value for name, value in values.items() if not name.startswith(f"{tier}_")}
     for name, value in values.items():
         os.environ.setdefault(name, value)
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import BinaryIO
 
-from siteproject.stack import environment, leftovers, preparation
+from siteproject.stack import environment, leftovers, on_demand, preparation
 from siteproject.stack.application import Web, Worker
 from siteproject.stack.children import keep_small
 from siteproject.stack.errors import StackError
@@ -23,6 +23,7 @@ from siteproject.stack.part import Part
 from siteproject.stack.postgres import Postgres
 from siteproject.stack.probe import port_is_free
 from siteproject.stack.redis_server import Redis
+from siteproject.stack.switch import Switch
 from siteproject.stack.terminal import Terminal
 
 BACKOFF_S = (0.5, 1.5, 4.0)
@@ -166,6 +167,8 @@ class Supervisor:
             children = {**os.environ, **_missing(self._secrets), **addresses, "VAR_DIR": str(self.folder.path)}
             children |= {"RUN_DIR": str(self.folder.run), "PYTHONUNBUFFERED": "1", "DEBUG": "1" if self.debug else "0"}
             self._prepare(postgres, children)
+            if children.get("LLM_GPU_URL"):
+                self._begin(Switch(self.folder, children))
             self._begin(Worker(self.folder, children))
             self._begin(Web(self.folder, children, bind=self.bind, port=self.port))
         self._wait_for([watch.part for watch in self._watched])
@@ -199,6 +202,12 @@ class Supervisor:
                 "LLM_CPU_PID_FILE": str(llama.pid_file),
             }
             (self.folder.run / "llama.port").write_text(str(llama.port))
+        if on_demand.wanted():
+            large = on_demand.from_environment(
+                self.folder, key=self._secrets["LLM_GPU_KEY"], token=self._secrets["LLM_GPU_WAKE_TOKEN"]
+            )
+            self._begin(large)
+            addresses |= large.addresses()
         if not os.environ.get("REDIS_URL"):
             redis = Redis(self.folder)
             self._begin(redis)
@@ -317,7 +326,7 @@ class Supervisor:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # it is under way, and bounded
         parts = [watch.part for watch in reversed(self._watched)]
-        ours = [part for part in parts if isinstance(part, Web | Worker)]
+        ours = [part for part in parts if isinstance(part, Web | Worker | Switch)]
         servers = [part for part in parts if part not in ours]
         for group, seconds in ((ours, STOP_OURS_S), (servers, STOP_SERVERS_S)):
             deadline = time.monotonic() + seconds
@@ -333,9 +342,9 @@ class Supervisor:
 
 
 def _missing(values: dict[str, str]) -> dict[str, str]:
-    """Return what the environment does not already say, without our model server's key where it has another."""
-    other = bool(os.environ.get("LLM_CPU_URL"))
-    return {n: v for n, v in values.items() if not os.environ.get(n) and not (other and n == "LLM_CPU_KEY")}
+    """Return what the environment does not already say, without our model servers' keys where it has others."""
+    others = tuple(f"{tier}_" for tier in ("LLM_CPU", "LLM_GPU") if os.environ.get(f"{tier}_URL"))
+    return {n: v for n, v in values.items() if not os.environ.get(n) and not (others and n.startswith(others))}
 
 
 def _replaced() -> dict[str, str]:
@@ -343,6 +352,8 @@ def _replaced() -> dict[str, str]:
     names = ["DATABASE_URL", "REDIS_URL"]
     if os.environ.get("LLM_CPU_URL"):
         names += ["LLM_CPU_URL", "LLM_CPU_RUNTIME", "LLM_CPU_MODEL", "LLM_CPU_KEY", "LLM_CPU_WEIGHTS_SHA256"]
+    if not on_demand.wanted():
+        names += [name for name in os.environ if name.startswith("LLM_GPU_")]
     return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 

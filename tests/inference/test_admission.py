@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from inference.admission import Admission, Priority, Ticket, admitted
+from inference.admission import FAIR_EVERY, Admission, Priority, Ticket, admitted
 from inference.errors import QueueFull
 from inference.stopping import StopSignal
 
@@ -66,6 +66,29 @@ async def test_paying_comes_before_signed_in_before_anonymous() -> None:
 
     assert served == ["carol", "alice", "visitor"]
     assert queue.idle
+
+
+async def test_a_visitor_is_served_in_time_however_many_paying_people_arrive() -> None:
+    queue = Admission(slots=1, length=1000)
+    served: list[str] = []
+
+    async def wait(name: str, priority: Priority) -> None:
+        async with admitted(queue, priority) as ticket:
+            await turn(ticket)
+            served.append(name)
+            if name == "paying":  # another one comes before this one is done
+                tasks.append(asyncio.create_task(wait("paying", Priority.PAYING)))
+            await asyncio.sleep(0)
+
+    tasks = [asyncio.create_task(wait("paying", Priority.PAYING)) for _ in range(3)]
+    await asyncio.sleep(0)
+    visitor = asyncio.create_task(wait("visitor", Priority.ANONYMOUS))
+    await asyncio.wait_for(visitor, 5)
+    for task in tasks:
+        task.cancel()
+
+    # Three had come before, so at most four times four answers pass first.
+    assert 1 < len(served) <= 4 * FAIR_EVERY
 
 
 async def test_who_waits_is_told_the_place_and_each_change_of_it() -> None:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from siteproject.stack.children import birth_of
+from siteproject.stack.environment import SECRETS
 from siteproject.stack.errors import StackError
 from siteproject.stack.folder import Folder
 from siteproject.stack.llama import packaged_weights
@@ -277,7 +278,7 @@ def test_secrets_are_for_the_owner_only_and_addresses_go_with_the_stack(stack: S
 
     assert mode == 0o600
     assert {"DATABASE_URL", "REDIS_URL", "LLM_CPU_URL"} <= running.keys()
-    assert set(stack.values()) == {"SECRET_KEY", "SEAL_KEY", "LLM_CPU_KEY", "PRIVACY_PEPPER"}
+    assert set(stack.values()) == set(SECRETS)
     assert all(running[name] == value and len(value) > 40 for name, value in stack.values().items())
 
 
