@@ -27,13 +27,18 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="ask", tag_field="type"):
-    """A question with what came before it. ``id`` and ``secret`` are the client's own and let it come back."""
+    """A question with what came before it. ``id`` and ``secret`` are the client's own and let it come back.
+
+    With ``conversation``, a stored one, there is one message and the rest comes from the store. ``upgrade`` says
+    whether the reader wants a second version by the large model.
+    """
 
     id: str
     messages: list[Message]
     secret: str | None = None
     conversation: str | None = None
     language: str = "en"
+    upgrade: bool = True
 
     @property
     def question(self) -> str:
@@ -86,13 +91,13 @@ def parse_ask(data: bytes) -> Ask:
     return message
 
 
-def _check_id(text: str) -> None:
+def _check_id(text: str, field: str = "id") -> None:
     try:
         if uuid.UUID(text).version == 4 and str(uuid.UUID(text)) == text.lower():
             return
     except ValueError:
         pass
-    raise AskRefused("id", _("The id must be a UUID, version 4."))
+    raise AskRefused(field, _("The id must be a UUID, version 4."))
 
 
 def _check(ask: Ask) -> None:
@@ -101,7 +106,9 @@ def _check(ask: Ask) -> None:
     if ask.language not in dict(settings.LANGUAGES):
         raise AskRefused("language", _("This language is not offered."))
     if ask.conversation is not None:
-        raise AskRefused("conversation", _("Stored conversations are not offered yet."))
+        _check_id(ask.conversation, "conversation")
+        if len(ask.messages) != 1:
+            raise AskRefused("messages", _("With a stored conversation, send one message: the question."))
     for number, message in enumerate(ask.messages):
         field = f"messages[{number}].content"
         if not message.content.strip():

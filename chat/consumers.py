@@ -5,6 +5,7 @@ import logging
 import time
 import uuid
 from collections import Counter
+from contextlib import ExitStack
 from typing import Any
 
 import msgspec
@@ -13,17 +14,18 @@ from django.conf import settings
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from chat import doors, running
+from chat import doors, presence, running
+from chat.askers import Person
 from chat.asks import Ask, Resume, Stop, parse
 from chat.errors import AskRefused, ChatError, TooManyOpen
-from chat.limits import address_name
-from chat.replies import error_event
+from chat.events import error_event
 from chat.running import Followed
+from compliance.addresses import address_name, client_address
 
 logger = logging.getLogger(__name__)
 MAX_FOLLOWED = 4
 MAX_REFUSALS = 40  # a page in trouble asks a few times; more is somebody trying things out
-REFUSED_ORIGIN, TOO_MANY_SOCKETS, TOO_SLOW, TOO_MANY_REFUSALS = 4403, 4429, 4408, 4400
+REFUSED_ORIGIN, TOO_MANY_SOCKETS, TOO_SLOW, TOO_MANY_REFUSALS, SIGNED_OUT = 4403, 4429, 4408, 4400, 4401
 
 _sockets: Counter[str] = Counter()
 
@@ -40,6 +42,8 @@ class ChatConsumer(AsyncWebsocketConsumer):
         self.follows: dict[str, asyncio.Task[None]] = {}
         self.watch: asyncio.Task[None] | None = None
         self.refusals = 0
+        self.person: Person | None = None
+        self.presence = ExitStack()
         try:
             await super().__call__(scope, receive, send)
         except OSError:
@@ -52,6 +56,7 @@ class ChatConsumer(AsyncWebsocketConsumer):
             _sockets[self.address] -= 1
             if _sockets[self.address] <= 0:
                 del _sockets[self.address]
+        self.presence.close()
         # Cancelling a follower is a reader leaving; the reply itself goes on for its grace.
         for task in (*self.follows.values(), *([self.watch] if self.watch else [])):
             task.cancel()
@@ -64,12 +69,16 @@ class ChatConsumer(AsyncWebsocketConsumer):
         if headers.get("origin", "").rstrip("/") not in settings.ALLOWED_ORIGINS:
             await self.close(REFUSED_ORIGIN)
             return
-        address = address_name(doors.client_address(self.peer, self.forwarded_for))
+        address = address_name(client_address(self.peer, self.forwarded_for))
         if _sockets[address] >= settings.CHAT_SOCKETS_PER_ADDRESS:
             await self.close(TOO_MANY_SOCKETS)
             return
         self.address = address
         _sockets[address] += 1
+        session_key = self.scope["session"].session_key or ""
+        self.person = doors.person_of(self.scope["user"], session_key)
+        if self.person is not None:
+            self.presence.enter_context(presence.present(session_key, self._sign_out))
         await self.accept()
         self.heard_at = time.monotonic()
         self.heard_once = False
@@ -104,10 +113,16 @@ class ChatConsumer(AsyncWebsocketConsumer):
             raise AskRefused("secret", _("The secret must be 32 random bytes in base64url."))
         if len(self.follows) >= MAX_FOLLOWED:
             raise TooManyOpen
-        user = self.scope["user"]
-        user_id = str(user.public_id) if user.is_authenticated else None
-        at = doors.caller(peer=self.peer, forwarded_for=self.forwarded_for, user_id=user_id)
+        at = doors.caller(
+            peer=self.peer, forwarded_for=self.forwarded_for, person=self.person, takes_versions=ask.upgrade
+        )
         self._follow(await doors.open_reply(ask, at, may_attach=True))
+
+    async def _sign_out(self) -> None:
+        """The session behind this socket has ended: so does everything it was following."""
+        for task in self.follows.values():
+            task.cancel()
+        await self.close(SIGNED_OUT)
 
     def _follow(self, followed: Followed, after_seq: int = -1) -> None:
         """Send the events of an answer in a task of their own; a second request replaces the first."""

@@ -1,17 +1,23 @@
 """What both doors, socket and HTTP, do before a question reaches the pipeline: origin, address, limit, id."""
 
-import ipaddress
 import uuid
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser
+from django.contrib.auth.models import AnonymousUser
 
-from chat import limits, running
+from accounts.models import User
+from chat import limits, presence, running
+from chat.askers import Asker, Person
 from chat.asks import Ask
 from chat.errors import IdReused
-from chat.replies import Asker, Event, reply
+from chat.events import Event
+from chat.replies import reply
 from chat.running import Followed
+from compliance.addresses import address_name, client_address
 from inference.admission import Priority
 from inference.stopping import StopSignal
 
@@ -25,34 +31,20 @@ class Caller:
     asker: Asker
 
 
-def client_address(peer: str, forwarded_for: str) -> str:
-    """Return the client's address: the peer, or what the outermost of our own proxies saw.
-
-    Each of ``TRUSTED_PROXY_COUNT`` proxies appends the address it saw, so only that many entries from
-    the right are ours; whatever stands left of them is the client's own invention.
-    """
-    count = settings.TRUSTED_PROXY_COUNT
-    hops = [hop.strip() for hop in forwarded_for.split(",") if hop.strip()]
-    found = _without_port(hops[-count]) if count and len(hops) >= count else ""
-    return found or peer
+def person_of(user: AbstractBaseUser | AnonymousUser, session_key: str | None) -> Person | None:
+    """Return the person behind a session, None for a visitor."""
+    if not isinstance(user, User) or not user.is_active or not session_key:
+        return None
+    return Person(user.public_id, signed_in=partial(presence.is_alive, session_key))
 
 
-def _without_port(hop: str) -> str:
-    """Return the address in a hop, which some proxies write with a port; empty when there is none."""
-    for text in (hop, hop.rpartition(":")[0]):
-        try:
-            return str(ipaddress.ip_address(text.strip("[]")))
-        except ValueError:
-            continue
-    return ""
-
-
-def caller(*, peer: str, forwarded_for: str = "", user_id: str | None = None) -> Caller:
+def caller(*, peer: str, forwarded_for: str = "", person: Person | None = None, takes_versions: bool = False) -> Caller:
     """Return who asks. A signed-in person is counted by account, a visitor by address."""
-    if user_id:
-        return Caller(f"user:{user_id}", settings.CHAT_RATE_LIMIT_SIGNED_IN, Asker(priority=Priority.SIGNED_IN))
+    if person is not None:
+        asker = Asker(Priority.SIGNED_IN, person, takes_versions)
+        return Caller(f"user:{person.public_id}", settings.CHAT_RATE_LIMIT_SIGNED_IN, asker)
     address = client_address(peer, forwarded_for)
-    return Caller(f"address:{limits.address_name(address)}", settings.CHAT_RATE_LIMIT, Asker())
+    return Caller(f"address:{address_name(address)}", settings.CHAT_RATE_LIMIT, Asker())
 
 
 def origin_allowed(headers: Mapping[str, str], *, has_cookie: bool) -> bool:
@@ -71,7 +63,10 @@ async def open_reply(ask: Ask, at: Caller, *, may_attach: bool, request_id: str 
     Only a new question counts against the limit. Raises RateLimited, IdReused, UnknownId, Draining.
     """
     if await running.known(ask.id) is None:
-        await limits.take(at.name, at.limit)
+        if at.asker.person is not None:
+            await limits.take_for(at.asker.person.public_id, at.limit)
+        else:
+            await limits.take(at.name, at.limit)
         name = request_id or uuid.uuid4().hex
 
         def pipeline(stop: StopSignal) -> AsyncGenerator[Event, None]:

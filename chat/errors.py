@@ -6,7 +6,10 @@ ChatError
 ├── RateLimited     too many questions; again in ``retry_after_s``
 ├── IdReused        this id carries another question
 ├── UnknownId       no answer under this id, or not for this secret
+├── UnknownConversation  not this person's, or gone
 ├── TooManyOpen     a socket follows enough answers already
+├── SignedOut       the session ended before the large model was ready
+├── LargeAway       no second version, for the reason in ``code``
 ├── Interrupted     the answer ended before its time
 └── Draining        this process is about to end
 """
@@ -54,10 +57,30 @@ class UnknownId(ChatError):
     status = 404
 
 
+class UnknownConversation(ChatError):
+    code = "unknown_conversation"
+    status = 404
+
+
 class TooManyOpen(ChatError):
     code = "too_many_open"
     status = 429
     retry_after_s = 5
+
+
+class SignedOut(ChatError):
+    code = "signed_out"
+    status = 403
+
+
+class LargeAway(ChatError):
+    """``code``: *large_away* when it could not be woken, *budget_spent*, or *large_off* when staff switched it off."""
+
+    status = 503
+
+    def __init__(self, code: str = "large_away") -> None:
+        super().__init__(code)
+        self.code = code
 
 
 class Interrupted(ChatError):

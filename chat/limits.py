@@ -1,25 +1,29 @@
 """How many questions an address or an account may ask: a sliding window, counted in one atomic step.
 
-Redis holds the window. When Redis is away each process grants a small allowance of its own instead of
-refusing everybody: reading our pages aloud costs us little.
+Redis holds the windows of visitors, PostgreSQL those of people: a Redis that loses its memory grants nobody with an
+account more. When the store is away each process grants a small allowance of its own instead of refusing everybody:
+reading our pages aloud costs us little.
 """
 
 import datetime
-import hashlib
-import hmac
-import ipaddress
 import logging
 import math
 import re
 import secrets
 import time
+import uuid
 from collections import defaultdict, deque
 
-from django.conf import settings
+from asgiref.sync import sync_to_async
+from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Now
 from redis.exceptions import RedisError
 
+from accounts.models import User
 from chat.errors import RateLimited
 from chat.mirror import redis
+from chat.models import AskedQuestion
 
 logger = logging.getLogger(__name__)
 LOCAL_SHARE = 4  # of the limit, each process grants a quarter by itself
@@ -47,19 +51,6 @@ def parse_limit(text: str) -> tuple[int, int]:
     return int(found.group(1)), int(found.group(2) or 1) * UNITS_S[found.group(3)]
 
 
-def address_name(address: str) -> str:
-    """Return a name for an address that changes daily and tells nobody the address: IPv6 by /64, keyed digest."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        parsed = ipaddress.ip_address("0.0.0.0")  # noqa: S104 - a value, nothing is bound to it
-    if parsed.version == 6:
-        mapped = parsed.ipv4_mapped
-        parsed = mapped or ipaddress.ip_network((parsed, 64), strict=False).network_address
-    day = datetime.datetime.now(datetime.UTC).date().isoformat()
-    return hmac.new(settings.PRIVACY_PEPPER.encode(), f"{day}:{parsed}".encode(), hashlib.sha256).hexdigest()[:24]
-
-
 async def take(name: str, limit: str) -> None:
     """Count one question for ``name``. Raises RateLimited with the real seconds until the next is free."""
     count, window_s = parse_limit(limit)
@@ -72,6 +63,38 @@ async def take(name: str, limit: str) -> None:
         wait_ms = _take_locally(name, max(1, count // LOCAL_SHARE), window_s)
     if wait_ms:
         raise RateLimited(max(1, math.ceil(float(wait_ms) / 1000)))
+
+
+async def take_for(person: uuid.UUID, limit: str) -> None:
+    """Count one question of a signed-in person. Raises RateLimited with the real seconds until the next is free."""
+    count, window_s = parse_limit(limit)
+    try:
+        wait_s = await sync_to_async(_take_in_database, thread_sensitive=False)(person, count, window_s)
+    except Exception as error:
+        # Whatever the database or its driver raises while it is away.
+        logger.warning("database away (%s), local allowance", type(error).__name__)
+        wait_s = _take_locally(f"person:{person}", max(1, count // LOCAL_SHARE), window_s) / 1000
+    if wait_s:
+        raise RateLimited(max(1, math.ceil(wait_s)))
+
+
+def _take_in_database(person: uuid.UUID, count: int, window_s: int) -> float:
+    """Count a question, or return the seconds to wait. The person's row is the lock; the database's clock decides."""
+    window = datetime.timedelta(seconds=window_s)
+    try:
+        with transaction.atomic():
+            user = User.objects.select_for_update(no_key=True).get(public_id=person)
+            mine = AskedQuestion.objects.filter(user=user)
+            mine.filter(at__lte=Now() - window).delete()
+            asked = mine.count()
+            if asked < count:
+                AskedQuestion.objects.create(user=user)
+                return 0
+            # Free again when so many have left the window that fewer than ``count`` are in it.
+            age = mine.annotate(age=Now() - F("at")).order_by("at").values_list("age", flat=True)[asked - count]
+            return float((window - age).total_seconds())
+    finally:
+        connection.close()  # this thread is nobody's: back into the pool with it
 
 
 _local: defaultdict[str, deque[float]] = defaultdict(deque)

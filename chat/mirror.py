@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from chat.errors import Interrupted
-from chat.replies import error_event
+from chat.events import error_event
 
 if TYPE_CHECKING:
     from chat.running import Reply
@@ -116,7 +116,7 @@ class Remote:
                 for entry_id, fields in fresh[0][1] if fresh else ():
                     last = entry_id
                     for event in msgspec.json.decode(fields[b"events"]):
-                        if event["type"] != "delta" or event["seq"] > after_seq:
+                        if event["type"] != "delta" or event["seq"] > after_seq or "upgrades" in event:
                             yield event
                     if fields[b"ended"] == b"1":
                         return

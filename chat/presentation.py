@@ -5,7 +5,7 @@ from typing import Any
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from chat.replies import Event
+from chat.events import Event
 
 
 def answer_of(events: list[Event]) -> dict[str, Any]:

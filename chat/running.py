@@ -20,7 +20,7 @@ from django.utils import translation
 from chat import mirror
 from chat.asks import Ask
 from chat.errors import ChatError, Draining, IdReused, Interrupted, UnknownId
-from chat.replies import Event, error_event
+from chat.events import Event, error_event
 from inference import tally
 from inference.models import Tier
 from inference.stopping import StopSignal
@@ -30,7 +30,10 @@ Pipeline = Callable[[StopSignal], AsyncGenerator[Event, None]]
 
 
 class Reply:
-    """One answer in the making. ``events`` only grows; ``finished`` comes after its last event."""
+    """One answer in the making, with the version beside it if there is one.
+
+    ``events`` only grows; ``finished`` comes after its last event.
+    """
 
     def __init__(self, ask: Ask, *, request_id: str) -> None:
         self.id = ask.id
@@ -81,13 +84,13 @@ class Reply:
         await asyncio.shield(self._news)
 
     async def follow(self, after_seq: int = -1) -> AsyncGenerator[Event, None]:
-        """Yield the events from the beginning, without deltas up to ``after_seq``, until the end."""
+        """Yield the events from the beginning to the end, without the first version's deltas up to ``after_seq``."""
         position = 0
         while True:
             while position < len(self.events):
                 event = self.events[position]
                 position += 1
-                if event["type"] != "delta" or event["seq"] > after_seq:
+                if event["type"] != "delta" or event["seq"] > after_seq or "upgrades" in event:
                     yield event
             if self.finished:
                 return
@@ -118,10 +121,12 @@ class Reply:
             self._task.cancel()
 
     def break_off(self, error: ChatError | None = None) -> None:
-        """Make the last event an error, unless there is a last event already."""
-        if not self.events or self.events[-1]["type"] not in ("done", "error"):
+        """Make the last event an error, unless the version it belongs to has ended already."""
+        last = self.events[-1] if self.events else {}
+        if last.get("type") not in ("done", "error"):
+            version = {name: last[name] for name in ("answer", "upgrades") if name in last}
             with translation.override(self.language):
-                self.add(error_event(self.id, error or Interrupted(), request_id=self.request_id))
+                self.add(error_event(self.id, error or Interrupted(), request_id=self.request_id) | version)
 
     async def end_with(self, error: ChatError) -> None:
         """End with an error event that its readers still get."""

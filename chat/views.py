@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse, StreamingHttpResponse
 from django.middleware.csrf import get_token
@@ -20,15 +21,18 @@ from django.views.decorators.gzip import gzip_page
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from redis.exceptions import RedisError
 
-from chat import doors, presentation, running
+from accounts.models import User
+from chat import consent, doors, presentation, running
 from chat.asks import MAX_MESSAGE_BYTES, Ask, Message, parse_ask
 from chat.errors import AskRefused, ChatError, UnknownId
+from chat.events import Event, error_event
 from chat.mirror import redis
-from chat.replies import Event, error_event
 from chat.running import Followed
+from inference import budget_state, wake
 from inference.engine import engine
 from inference.facts import Facts, Probe, probed
 from inference.facts import live as live_facts
+from inference.models import AskerClass, Tier
 from inference.registry import snapshot
 
 STATUS_OF_ERROR = {"busy": 503, "model_unavailable": 503, "model_timeout": 504, "restarting": 503, "impolite": 400}
@@ -242,9 +246,17 @@ async def status(request: HttpRequest) -> JsonResponse:
 @require_GET
 async def me(request: HttpRequest) -> JsonResponse:
     """Who the server thinks is asking. Without a session cookie nothing is looked up and no cookie is set."""
-    signed_in = settings.SESSION_COOKIE_NAME in request.COOKIES and (await request.auser()).is_authenticated
-    token = get_token(request) if signed_in else None
-    return JsonResponse({"signed_in": signed_in, "language": translation.get_language(), "csrf_token": token})
+    found: dict[str, Any] = {"signed_in": False, "language": translation.get_language(), "csrf_token": None}
+    if settings.SESSION_COOKIE_NAME in request.COOKIES:
+        user = await request.auser()
+        if isinstance(user, User) and user.is_active:
+            found |= {
+                "signed_in": True,
+                "csrf_token": get_token(request),
+                "keeps_chats": await sync_to_async(consent.keeps_chats)(user),
+                "has_large": any(one.tier == Tier.LARGE and one.enabled for one in await snapshot.served()),
+            }
+    return JsonResponse(found)
 
 
 async def _state() -> dict[str, Any]:
@@ -252,6 +264,18 @@ async def _state() -> dict[str, Any]:
     for served in await snapshot.served():
         queue = engine.queue(served)
         ready = served.enabled and bool(engine.router.candidates([served], served.tier)) and served.state != "down"
+        state, sleeping = served.state, {}
+        if served.sleeps:
+            awake = await wake.current(served.backend)
+            ready = ready and awake.state == wake.READY
+            state = awake.state
+            # What a page may say of a tier that sleeps: how it stands, how long a wake takes, whether there is budget.
+            sleeping = {
+                "state": awake.state,
+                "elapsed_s": round(awake.elapsed_s),
+                "typical_wake_s": awake.typical_s,
+                "budget": (await budget_state.current(AskerClass.SIGNED_IN)).level,
+            }
         models.append(
             {
                 "id": served.public_id,
@@ -260,7 +284,9 @@ async def _state() -> dict[str, Any]:
                 "hardware": served.hardware,
                 "languages": list(served.languages),
                 "enabled": served.enabled,
-                "state": served.state if served.enabled else "off",
+                "state": state if served.enabled else "off",
+                "stand_in": served.stand_in,
+                "budget": sleeping.get("budget"),
                 "weights_sha256": served.weights_sha256,
                 "max_output_tokens": served.max_output_tokens,
             }
@@ -270,19 +296,19 @@ async def _state() -> dict[str, Any]:
             "running": queue.answering,
             "waiting": queue.waiting,
             "expected_wait_s": queue.expected_wait_s(queue.waiting + 1) if queue.running >= queue.slots else 0,
+            **sleeping,
         }
     return {"models": models, "tiers": tiers}
 
 
 async def _caller(request: HttpRequest) -> doors.Caller:
-    user_id = None
+    person = None
     if settings.SESSION_COOKIE_NAME in request.COOKIES:
-        user = await request.auser()
-        user_id = str(user.public_id) if user.is_authenticated else None
+        person = doors.person_of(await request.auser(), request.session.session_key)
     return doors.caller(
         peer=request.META.get("REMOTE_ADDR", ""),
         forwarded_for=request.headers.get("X-Forwarded-For", ""),
-        user_id=user_id,
+        person=person,
     )
 
 

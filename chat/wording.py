@@ -25,6 +25,11 @@ def _sentences() -> dict[str, str]:
         "model_cut_off": _("The language model broke off, so its answer is not complete. Please ask again."),
         "model_garbled": _("The language model sent something unreadable. Please ask again."),
         "model_switched_off": _("This model was just switched off. Please ask again."),
+        "unknown_conversation": _("This conversation is no longer there. Ask again to go on without it."),
+        "signed_out": _("You have signed out meanwhile, so there is no second version."),
+        "budget_spent": _("The budget for the large model is spent for now. The small model on the CPU answers."),
+        "large_away": _("The large model could not be woken. The answer of the small model stands."),
+        "large_off": _("The large model is switched off at the moment. The small model answers."),
         "interrupted": _("The answer was interrupted and is not complete. Please ask again."),
         "error": _("Something went wrong on our side. Please ask again."),
     }

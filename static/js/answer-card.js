@@ -36,6 +36,11 @@ export class AnswerCard extends HTMLElement {
     this.#paintBanner(answer);
     this.#paintSources(answer);
     this.#paintText(answer);
+    this.#part("kept").hidden = !answer.keptUntil;
+    if (answer.keptUntil) {
+      const until = new Date(answer.keptUntil).toLocaleDateString(this.language, { weekday: "long", day: "numeric", month: "long" });
+      this.#part("kept").textContent = this.say("kept.until", { day: until });
+    }
     if (answer.phase === "done") {
       this.#part("foot").hidden = false;
       this.querySelector("answer-receipt").hidden = true;
@@ -158,9 +163,10 @@ export class AnswerCard extends HTMLElement {
 export function rungWords(answer, say) {
   const hardware = say(`hardware.${answer.receipt?.hardware ?? answer.hardware}`);
   const model = answer.receipt?.model_name ?? answer.model;
+  const key = (answer.receipt?.stand_in ?? answer.standIn) ? "rung.stand_in" : "rung.model";
   if (answer.phase === "done") {
     if (isFromModel(answer)) {
-      return say("rung.model", { model, hardware });
+      return say(key, { model, hardware });
     }
     return answer.rung ? say(`rung.${answer.rung}`) : "";
   }
@@ -168,7 +174,7 @@ export function rungWords(answer, say) {
     return say(answer.text === "" ? "stage.failed" : "stage.broken");
   }
   if (answer.phase === "generating") {
-    return say("rung.model", { model, hardware });
+    return say(key, { model, hardware });
   }
   return say(`stage.${answer.phase}`);
 }
@@ -195,7 +201,11 @@ function bannerLines(answer, say) {
     return [answer.notice.message];
   }
   if (answer.phase === "loading") {
-    return [say("loading.text")];
+    return [
+      say("loading.text"),
+      answer.elapsedS === null ? "" : say("loading.elapsed", { seconds: answer.elapsedS }),
+      answer.waitS === null ? "" : say("queue.wait", { seconds: answer.waitS }),
+    ].filter(Boolean);
   }
   if (answer.phase !== "queued") {
     return [];

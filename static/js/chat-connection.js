@@ -1,5 +1,5 @@
 // The way to the server: a websocket that opens when somebody is about to ask, mends itself, and gives way to
-// server-sent events where it cannot open at all. It follows one answer at a time.
+// server-sent events where it cannot open at all. It follows the answer on its way, and second versions of earlier ones.
 
 import { eventsOf } from "./event-stream.js";
 
@@ -35,7 +35,7 @@ export class ChatConnection {
   #onEvent;
   #socket = null;
   #stream = null;
-  #following = null;
+  #followed = new Map(); // id -> {ask, seq, heard}, the newest last
   #outbox = [];
   #mended = 0;
   #mendTimer = null;
@@ -54,31 +54,31 @@ export class ChatConnection {
   }
 
   ask(ask) {
-    this.#following = { ask, seq: -1, heard: false };
+    this.#followed.set(ask.id, { ask, seq: -1, heard: false });
     this.#mended = 0;
     this.#send({ type: "ask", ...ask });
   }
 
   /** Come back to an answer of which everything up to `afterSeq` was seen. */
   resume(ask, afterSeq) {
-    this.#following = { ask, seq: afterSeq, heard: true };
+    this.#followed.set(ask.id, { ask, seq: afterSeq, heard: true });
     this.#mended = 0;
     this.#send({ type: "resume", id: ask.id, secret: ask.secret, after_seq: afterSeq });
   }
 
-  /** End the answer. Returns whether the server will still say how it ended. */
-  stop() {
-    if (this.#following === null) {
+  /** End the answer to `id`. Returns whether the server will still say how it ended. */
+  stop(id) {
+    if (!this.#followed.has(id)) {
       return false;
     }
-    const { id, secret } = this.#following.ask;
+    const { secret } = this.#followed.get(id).ask;
     if (this.#socket?.readyState === OPEN) {
       this.#socket.send(JSON.stringify({ type: "stop", id, secret }));
       return true;
     }
     // A stream that is closed is cancelled by the server; a socket that never opened has asked nothing.
-    this.#following = null;
-    this.#outbox = [];
+    this.#followed.delete(id);
+    this.#outbox = this.#outbox.filter((message) => message.id !== id);
     clearTimeout(this.#mendTimer);
     this.#stream?.abort();
     this.#stream = null;
@@ -87,7 +87,7 @@ export class ChatConnection {
 
   /** Mend at once what a sleeping phone or a lost network has cut. */
   wake() {
-    if (this.#following !== null && this.#stream === null && this.#socket?.readyState !== OPEN) {
+    if (this.#followed.size > 0 && this.#stream === null && this.#socket?.readyState !== OPEN) {
       clearTimeout(this.#mendTimer);
       this.#continue();
     }
@@ -98,7 +98,7 @@ export class ChatConnection {
       this.#socket.send(JSON.stringify(message));
       return;
     }
-    this.#outbox = [message];
+    this.#outbox = [...this.#outbox.filter((waiting) => waiting.id !== message.id), message];
     this.open();
   }
 
@@ -127,7 +127,7 @@ export class ChatConnection {
         return;
       }
       this.#socket = null;
-      if (this.#following === null) {
+      if (this.#followed.size === 0) {
         return;
       }
       if (!opened && this.#mended === 0) {
@@ -148,25 +148,21 @@ export class ChatConnection {
   }
 
   #continue() {
-    if (this.#following === null) {
-      return;
+    for (const { ask, seq, heard } of this.#followed.values()) {
+      // An ask that nobody answered may never have arrived; the same ask twice counts once.
+      this.#send(heard ? { type: "resume", id: ask.id, secret: ask.secret, after_seq: seq } : { type: "ask", ...ask });
     }
-    const { ask, seq, heard } = this.#following;
-    // An ask that nobody answered may never have arrived; the same ask twice counts once.
-    this.#send(heard ? { type: "resume", id: ask.id, secret: ask.secret, after_seq: seq } : { type: "ask", ...ask });
   }
 
   /** No socket: ask over HTTP. That door begins answers and cannot come back to one. */
   #giveWay() {
     this.#outbox = [];
-    if (this.#following === null) {
-      return;
-    }
-    const { ask, heard } = this.#following;
-    if (heard) {
-      this.#endedWithout(ask.id, "connection_lost");
-    } else {
-      this.#readStream(ask);
+    for (const { ask, heard } of [...this.#followed.values()]) {
+      if (heard) {
+        this.#endedWithout(ask.id, "connection_lost");
+      } else {
+        this.#readStream(ask);
+      }
     }
   }
 
@@ -191,7 +187,7 @@ export class ChatConnection {
       this.#endedWithout(ask.id, "connection_lost");
     } catch {
       if (!controller.signal.aborted) {
-        this.#endedWithout(ask.id, this.#following?.heard ? "connection_lost" : this.#silence());
+        this.#endedWithout(ask.id, this.#followed.get(ask.id)?.heard ? "connection_lost" : this.#silence());
       }
     } finally {
       if (this.#stream === controller) {
@@ -208,21 +204,22 @@ export class ChatConnection {
 
   /** Close an answer that the line left open, so that no answer stays without an end. */
   #endedWithout(id, code) {
-    if (this.#following?.ask.id === id) {
+    if (this.#followed.has(id)) {
       this.#hear({ type: "error", id, code });
     }
   }
 
   #hear(event) {
-    const following = this.#following;
-    // An error without an id is about the message just sent, which is the ask we follow.
-    if (following !== null && (event.id === following.ask.id || (event.type === "error" && !event.id))) {
-      event.id = following.ask.id;
+    // An error without an id is about the message just sent, which is the newest ask.
+    const id = event.type === "error" && !event.id ? [...this.#followed.keys()].at(-1) : event.id;
+    const following = this.#followed.get(id);
+    if (following) {
+      event.id = id;
       following.heard = true;
-      if (event.type === "delta") {
+      if (event.type === "delta" && !event.upgrades) {
         following.seq = Math.max(following.seq, event.seq);
-      } else if (event.type === "done" || event.type === "error") {
-        this.#following = null;
+      } else if ((event.type === "done" && !event.upgrading) || event.type === "error") {
+        this.#followed.delete(id);
       }
     }
     this.#onEvent(event);

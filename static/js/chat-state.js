@@ -10,8 +10,10 @@ export function newAnswer() {
     tier: null,
     model: null,
     hardware: null,
+    standIn: false,
     place: null,
     waitS: null,
+    elapsedS: null, // of a wake
     sources: [],
     text: "",
     seq: -1,
@@ -21,6 +23,7 @@ export function newAnswer() {
     seal: null,
     tree: null,
     notice: null,
+    keptUntil: null,
     error: null,
   };
 }
@@ -38,8 +41,10 @@ export function reduce(answer, event) {
         tier: event.tier ?? null,
         model: event.model ?? null,
         hardware: event.hardware ?? null,
+        standIn: event.stand_in ?? false,
         place: event.place ?? null,
         waitS: event.wait_s ?? null,
+        elapsedS: event.elapsed_s ?? null,
       };
     case "sources":
       return { ...answer, sources: event.sources };
@@ -55,6 +60,7 @@ export function reduce(answer, event) {
         seal: event.seal,
         tree: event.tree,
         notice: event.notice ?? null,
+        keptUntil: event.kept_until ?? null,
       };
     case "error":
       return {
@@ -70,6 +76,16 @@ export function reduce(answer, event) {
     default:
       return answer;
   }
+}
+
+/** Return whether a second version of the answer is on its way. */
+export function isUpgrading(turn) {
+  return turn.second ? !isEnded(turn.second) : false;
+}
+
+/** Return the newest version that a model has finished: what a following question builds on. */
+export function standing(turn) {
+  return turn.second?.phase === "done" && turn.second.seal ? turn.second : turn.answer;
 }
 
 export function isEnded(answer) {
@@ -139,7 +155,8 @@ export function plainText(answer) {
 
 /** Return the messages to send with `question`: whole earlier turns, newest kept, each answer with its seal. */
 export function messagesFor(turns, question) {
-  const pairs = turns.filter((turn) => turn.answer.phase === "done" && turn.answer.seal && turn.answer.text !== "");
+  const finished = turns.map((turn) => ({ question: turn.question, answer: standing(turn) }));
+  const pairs = finished.filter(({ answer }) => answer.phase === "done" && answer.seal && answer.text !== "");
   const messages = [];
   let bytes = sizeOf(question);
   for (const turn of pairs.slice(-MAX_TURNS_SENT).reverse()) {

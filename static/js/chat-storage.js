@@ -2,6 +2,7 @@
 
 const CONVERSATION = "conversation";
 const DRAFT = "draft";
+const STORED = "stored-conversation";
 
 function store() {
   try {
@@ -30,6 +31,23 @@ export function saveTurns(turns) {
     }
   } catch {
     // Full: what is on the page stays there, a reload loses it.
+  }
+}
+
+/** Return the id of the stored conversation that this tab goes on with, null for none. */
+export function loadConversation() {
+  return store()?.getItem(STORED) ?? null;
+}
+
+export function saveConversation(id) {
+  try {
+    if (id === null) {
+      store()?.removeItem(STORED);
+    } else {
+      store()?.setItem(STORED, id);
+    }
+  } catch {
+    // Full: the next question begins a new stored conversation.
   }
 }
 

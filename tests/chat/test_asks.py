@@ -60,7 +60,7 @@ def field_refused(data: bytes) -> str:
         ({"secret": "ü" * 43}, "secret"),
         ({"secret": SECRET + "\n"}, "secret"),
         ({"secret": "s" * 65}, "secret"),
-        ({"conversation": ID}, "conversation"),
+        ({"conversation": "mine"}, "conversation"),
         ({"temperature": 2}, "temperature"),
         ({"logit_bias": {}}, "logit_bias"),
         ({"type": "forget"}, "type"),

@@ -3,10 +3,13 @@
 import asyncio
 
 import pytest
+from asgiref.sync import sync_to_async
 
+from accounts.models import User
 from chat import limits
-from chat.doors import client_address
 from chat.errors import RateLimited
+from chat.mirror import redis
+from compliance.addresses import address_name, client_address
 
 
 @pytest.mark.parametrize(
@@ -51,16 +54,16 @@ async def test_without_redis_each_process_grants_a_quarter(settings) -> None:  #
 
 
 def test_an_address_becomes_a_name_that_is_not_it() -> None:
-    name = limits.address_name("192.0.2.7")
+    name = address_name("192.0.2.7")
 
-    assert "192" not in name and name == limits.address_name("192.0.2.7") != limits.address_name("192.0.2.8")
+    assert "192" not in name and name == address_name("192.0.2.7") != address_name("192.0.2.8")
 
 
 def test_ipv6_counts_by_network_and_mapped_ipv4_as_ipv4() -> None:
-    assert limits.address_name("2001:db8::1") == limits.address_name("2001:db8::ffff:2")
-    assert limits.address_name("2001:db8::1") != limits.address_name("2001:db8:0:1::1")
-    assert limits.address_name("::ffff:192.0.2.7") == limits.address_name("192.0.2.7")
-    assert limits.address_name("2001:db8:0:0::1") != limits.address_name("nonsense")
+    assert address_name("2001:db8::1") == address_name("2001:db8::ffff:2")
+    assert address_name("2001:db8::1") != address_name("2001:db8:0:1::1")
+    assert address_name("::ffff:192.0.2.7") == address_name("192.0.2.7")
+    assert address_name("2001:db8:0:0::1") != address_name("nonsense")
 
 
 @pytest.mark.parametrize(
@@ -78,3 +81,31 @@ def test_only_our_own_proxies_are_believed(settings, proxies: int, forwarded: st
     settings.TRUSTED_PROXY_COUNT = proxies
 
     assert client_address("9.9.9.9", forwarded) == expected
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_persons_window_is_exact_and_outlives_a_redis_that_loses_its_memory() -> None:
+    alice = await sync_to_async(User.objects.create_user)("alice@example.org")
+    await asyncio.gather(*(limits.take_for(alice.public_id, "5/1h") for _ in range(4)))
+
+    await redis().flushall()
+    results = await asyncio.gather(
+        *(limits.take_for(alice.public_id, "5/1h") for _ in range(6)), return_exceptions=True
+    )
+
+    refused = [error for error in results if isinstance(error, RateLimited)]
+    assert len(refused) == 5
+    assert all(3500 < error.retry_after_s <= 3600 for error in refused)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_persons_window_slides_and_is_nobody_elses() -> None:
+    alice = await sync_to_async(User.objects.create_user)("alice@example.org")
+    bob = await sync_to_async(User.objects.create_user)("bob@example.org")
+    await limits.take_for(alice.public_id, "1/s")
+    with pytest.raises(RateLimited):
+        await limits.take_for(alice.public_id, "1/s")
+    await limits.take_for(bob.public_id, "1/s")
+    await asyncio.sleep(1.1)
+
+    await limits.take_for(alice.public_id, "1/s")

@@ -6,7 +6,7 @@ import pytest
 
 from chat import prompts
 from chat.asks import Message
-from chat.history import kept_turns
+from chat.history import sealed_turns
 from chat.quotes import begin_with
 from chat.seals import seal
 from content.passages import Passage
@@ -28,7 +28,7 @@ def prompt(
     question: str = "Is it free?", *, text: str = TEXT, best: str = BEST, history: tuple[Turn, ...] = ()
 ) -> Request:
     return prompts.prompt(
-        name="Wagmi", passage=passage(text), best_sentence=best, question=question, history=history, max_tokens=50
+        name="Wagmi", passages=[passage(text)], best_sentence=best, question=question, history=history, max_tokens=50
     )
 
 
@@ -103,7 +103,7 @@ def test_control_tokens_in_history_are_broken_up() -> None:
         Message("user", "Is it free?"),
     ]
 
-    history = kept_turns(messages, budget_tokens=500)
+    history = sealed_turns(messages)
 
     assert [turn.role for turn in history] == ["user", "assistant"]
     assert not any("<|im_" in turn.text for turn in prompt(history=history).turns)

@@ -6,7 +6,8 @@ import pytest
 from django.core import signing
 
 from chat.asks import Message
-from chat.history import kept_turns, previous_question
+from chat.history import previous_question, sealed_turns
+from chat.prompts import fitting
 from chat.seals import holds, seal
 from inference.receipts import without_model
 
@@ -54,7 +55,7 @@ def test_history_keeps_sealed_pairs_only(token: str) -> None:
         Message("user", "And then?"),
     ]
 
-    turns = kept_turns(messages, budget_tokens=500)
+    turns = sealed_turns(messages)
 
     assert [turn.text for turn in turns] == [QUESTION, ANSWER]
     assert previous_question(messages) == QUESTION
@@ -63,10 +64,10 @@ def test_history_keeps_sealed_pairs_only(token: str) -> None:
 def test_a_sealed_answer_after_another_question_does_not_count(token: str) -> None:
     messages = [Message("user", "Other"), Message("assistant", ANSWER, token), Message("user", "?")]
 
-    assert kept_turns(messages, budget_tokens=500) == ()
+    assert sealed_turns(messages) == ()
 
 
 def test_history_that_does_not_fit_is_left_out(token: str) -> None:
     messages = [Message("user", QUESTION), Message("assistant", ANSWER, token), Message("user", "?")]
 
-    assert kept_turns(messages, budget_tokens=5) == ()
+    assert fitting(sealed_turns(messages), budget_tokens=5) == ()
