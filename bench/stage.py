@@ -48,7 +48,7 @@ class Question:
         best = self.found.sources[0]
         return prompts.prompt(
             name=settings.SITE_NAME,
-            passage=best.passage,
+            passages=[best.passage],
             best_sentence=best.best_sentence,
             question=self.text,
             history=(),

@@ -109,7 +109,7 @@ def product_request(question: str, found: Grounded, history: tuple[Turn, ...] = 
     best = found.sources[0]
     return prompts.prompt(
         name=settings.SITE_NAME,
-        passage=best.passage,
+        passages=[best.passage],
         best_sentence=best.best_sentence,
         question=question,
         history=history,

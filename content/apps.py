@@ -7,6 +7,6 @@ class ContentConfig(AppConfig):
     name = "content"
 
     def ready(self) -> None:
-        from content import checks, values  # noqa: F401 - importing registers the checks
+        from content import checks, gates, values  # noqa: F401 - importing registers the checks
 
         values.register_settings()

@@ -7,4 +7,4 @@ class SiteprojectConfig(AppConfig):
     name = "siteproject"
 
     def ready(self) -> None:
-        from siteproject import celery, checks  # noqa: F401 - loading registers tasks' app and the system checks
+        from siteproject import celery, checks, gates  # noqa: F401 - loading registers tasks' app and what is checked

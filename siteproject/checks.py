@@ -11,13 +11,17 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from chat.limits import parse_limit
+from inference.drivers import DRIVERS
 from inference.engine import RUNTIMES
+from inference.tending import MISSED_BEATS
 
 MIN_SECRET_CHARS = 40
 LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 # The one spelling that browsers use in Origin and Host, which these settings are compared with. An IPv6 address in
 # brackets is none of these: ALLOWED_HOSTS would refuse every request to it.
 ADDRESS = re.compile(rf"(?P<scheme>https?)://(?P<host>{LABEL}(?:\.{LABEL})*)(?::(?P<port>[1-9][0-9]{{0,4}}))?")
+BACKENDS = ("LLM_CPU", "LLM_GPU", "LLM_SLOW")
+DRIVER_ADDRESSES = ("LLM_GPU_WAKE_URL", "LLM_GPU_SLEEP_URL", "LLM_GPU_STATE_URL")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 MOST_PORTS = 65_535
 FILLED_IN_BY_THE_OPERATOR = (
@@ -66,9 +70,11 @@ def check_addresses(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs
         elif getattr(settings, name).startswith("http:") and not _loopback(host):
             hint = "Cookies and HSTS need https; plain http is for this machine only."
             found.append(Error(f"{name} is http on a host other than loopback.", hint=hint, id="siteproject.E005"))
-    url = settings.LLM_CPU["url"]
-    if url and (urlsplit(url).scheme not in ("http", "https") or urlsplit(url).username):
-        found.append(Error("LLM_CPU_URL must be http(s) without a user name in it.", id="siteproject.E006"))
+    addresses = {f"{name}_URL": getattr(settings, name)["url"] for name in BACKENDS}
+    addresses |= {name: getattr(settings, name) for name in DRIVER_ADDRESSES}
+    for name, url in addresses.items():
+        if url and (urlsplit(url).scheme not in ("http", "https") or urlsplit(url).username):
+            found.append(Error(f"{name} must be http(s) without a user name in it.", id="siteproject.E006"))
     return found
 
 
@@ -88,18 +94,66 @@ def check_debug(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: An
 
 @register()
 def check_choices(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: Any) -> list[CheckMessage]:
-    """E007: an unknown runtime. E008: a limit that cannot be read. E009: caps beyond the context window."""
+    """E007: an unknown runtime. E008: a limit that cannot be read. E009: caps beyond the context window.
+
+    E018: a tier or hardware we do not know.
+    """
     found: list[CheckMessage] = []
-    if settings.LLM_CPU["runtime"] not in RUNTIMES:
-        hint = f"Known: {', '.join(sorted(RUNTIMES))}."
-        found.append(Error("LLM_CPU_RUNTIME names no runtime we speak.", hint=hint, id="siteproject.E007"))
+    for name in BACKENDS:
+        backend = getattr(settings, name)
+        if backend["runtime"] not in RUNTIMES:
+            hint = f"Known: {', '.join(sorted(RUNTIMES))}."
+            found.append(Error(f"{name}_RUNTIME names no runtime we speak.", hint=hint, id="siteproject.E007"))
+        if backend["max_output_tokens"] >= backend["context_tokens"]:
+            found.append(Error(f"{name}_MAX_TOKENS must be below {name}_CONTEXT.", id="siteproject.E009"))
+        if backend.get("hardware", "cpu") not in ("cpu", "gpu"):
+            found.append(Error(f"{name}_HARDWARE is cpu or gpu.", id="siteproject.E018"))
+        if backend.get("tier", "small") not in ("small", "large"):
+            found.append(Error(f"{name}_TIER is small or large.", id="siteproject.E018"))
     for name in ("CHAT_RATE_LIMIT", "CHAT_RATE_LIMIT_SIGNED_IN"):
         try:
             parse_limit(getattr(settings, name))
         except ValueError:
             found.append(Error(f"{name} is not a limit such as 20/15m.", id="siteproject.E008"))
-    if settings.LLM_CPU["max_output_tokens"] >= settings.LLM_CPU["context_tokens"]:
-        found.append(Error("LLM_CPU_MAX_TOKENS must be below LLM_CPU_CONTEXT.", id="siteproject.E009"))
+    return found
+
+
+@register()
+def check_large_tier(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: Any) -> list[CheckMessage]:
+    """E013: no such driver. E014: an address it needs is missing. E015: nobody would ever put the machine to sleep.
+
+    E016: a token in the clear. E017: periods that do not fit each other.
+    """
+    driver, gpu = settings.LLM_GPU_DRIVER, settings.LLM_GPU
+    if driver not in (*DRIVERS, "none"):
+        hint = f"Known: {', '.join(sorted(DRIVERS))}, none."
+        return [Error("LLM_GPU_DRIVER names no driver we have.", hint=hint, id="siteproject.E013")]
+    if driver == "none" or not (gpu["url"] or driver != "on_demand"):
+        return []
+    found: list[CheckMessage] = []
+    needed = ["LLM_GPU_WAKE_URL"] if driver == "wake_url" else ["LLM_GPU_WAKE_URL", "LLM_GPU_SLEEP_URL"]
+    needed += ["LLM_GPU_STATE_URL"] if driver == "on_demand" else []
+    missing = [name for name in needed if not getattr(settings, name)]
+    missing += [] if gpu["url"] else ["LLM_GPU_URL"]
+    if missing:
+        found.append(Error(f"{', '.join(missing)}: the driver {driver} needs it.", id="siteproject.E014"))
+    limit_s, most_s = settings.LLM_GPU_PROVIDER_LIMIT_S, settings.LLM_GPU_IDLE_S + settings.LLM_GPU_SWITCH_S
+    if driver == "wake_url" and not 0 < limit_s <= most_s:
+        hint = (
+            f"Declare the provider's own idle limit: above 0, at most {most_s:g} (LLM_GPU_IDLE_S + LLM_GPU_SWITCH_S)."
+        )
+        found.append(
+            Error("LLM_GPU_PROVIDER_LIMIT_S: this machine cannot be told to sleep.", hint=hint, id="siteproject.E015")
+        )
+    for name in DRIVER_ADDRESSES:
+        parts = urlsplit(getattr(settings, name))
+        if settings.LLM_GPU_WAKE_TOKEN and parts.scheme == "http" and not _loopback(parts.hostname or ""):
+            found.append(Error(f"{name} would send the token in the clear: use https.", id="siteproject.E016"))
+    if settings.LLM_GPU_WAKE_METHOD not in ("GET", "POST"):
+        found.append(Error("LLM_GPU_WAKE_METHOD is GET or POST.", id="siteproject.E013"))
+    if settings.LLM_GPU_HEARTBEAT_S * MISSED_BEATS > settings.LLM_GPU_SWITCH_S:
+        hint = "At most a third of LLM_GPU_SWITCH_S, so that another worker may take over before the switch acts."
+        found.append(Error("LLM_GPU_HEARTBEAT_S is too long.", hint=hint, id="siteproject.E017"))
     return found
 
 

@@ -7,10 +7,10 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from chat import grounding, running, warming
+from chat import grounding, presence, running, warming
 from content import soundness
 from content.library import library
-from inference import registry, tally
+from inference import gpu_limits, registry, tally
 from inference.engine import engine
 
 logger = logging.getLogger(__name__)
@@ -31,16 +31,18 @@ async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
 
 
 async def start(background: list[asyncio.Task[None]]) -> None:
-    """Write the environment's backends to the registry, begin to read the content, begin the background loops."""
+    """Write backends and GPU limits of the environment to the database, begin to read the content, begin the loops."""
     try:
         await sync_to_async(registry.sync)()
+        await sync_to_async(gpu_limits.sync)()
     except Exception:
         # PostgreSQL away at start: serve pages and answers from the environment's own description.
-        logger.exception("registry not written at start")
+        logger.exception("registry and limits not written at start")
     background += [
         asyncio.create_task(asyncio.to_thread(read_content), name="content"),
         asyncio.create_task(tally.keep_writing(), name="tally"),
         asyncio.create_task(warming.keep_warm(), name="warming"),
+        asyncio.create_task(presence.keep_watch(), name="presence"),
     ]
 
 

@@ -29,6 +29,8 @@ env = environ.Env(
     PORT=(int, 8000),
     BIND=(str, "127.0.0.1"),
     CONTACT_EMAIL=(str, ""),
+    EMAIL_URL=(str, ""),
+    MAIL_FROM=(str, ""),
     IMPRINT_NAME=(str, ""),
     IMPRINT_ADDRESS=(str, ""),
     IMPRINT_RESPONSIBLE=(str, ""),
@@ -56,6 +58,59 @@ env = environ.Env(
     LLM_CPU_CACHE_MIB=(int, 200),
     LLM_CPU_WEIGHTS_SHA256=(str, ""),
     LLM_CPU_PID_FILE=(str, ""),
+    LLM_SLOW_URL=(str, ""),
+    LLM_SLOW_RUNTIME=(str, "ollama"),
+    LLM_SLOW_MODEL=(str, ""),
+    LLM_SLOW_KEY=(str, ""),
+    LLM_SLOW_NAME=(str, ""),
+    LLM_SLOW_TIER=(str, "small"),
+    LLM_SLOW_HARDWARE=(str, "cpu"),
+    LLM_SLOW_LANGUAGES=(list, ["en"]),
+    LLM_SLOW_CAPABILITIES=(list, []),
+    LLM_SLOW_CONTEXT=(int, 2048),
+    LLM_SLOW_MAX_TOKENS=(int, 200),
+    LLM_SLOW_SLOTS=(int, 1),
+    LLM_SLOW_QUEUE=(int, 4),
+    LLM_SLOW_WEIGHTS_SHA256=(str, ""),
+    LLM_GPU_URL=(str, ""),
+    LLM_GPU_RUNTIME=(str, "llamacpp"),
+    LLM_GPU_MODEL=(str, "wagmi-large"),
+    LLM_MODEL_AUTH_FALLBACKS=(list, []),
+    LLM_GPU_KEY=(str, ""),
+    LLM_GPU_NAME=(str, "SmolLM2-135M-Instruct (Q4_1)"),
+    LLM_GPU_LANGUAGES=(list, ["en"]),
+    LLM_GPU_CAPABILITIES=(list, []),
+    LLM_GPU_CONTEXT=(int, 2048),
+    LLM_GPU_MAX_TOKENS=(int, 200),
+    LLM_GPU_SLOTS=(int, 2),
+    LLM_GPU_QUEUE=(int, 16),
+    LLM_GPU_WEIGHTS=(str, ""),
+    LLM_GPU_WEIGHTS_SHA256=(str, ""),
+    LLM_GPU_HARDWARE=(str, "cpu"),
+    LLM_GPU_STAND_IN=(bool, False),
+    LLM_GPU_PID_FILE=(str, ""),
+    LLM_GPU_DRIVER=(str, "on_demand"),
+    LLM_GPU_WAKE_URL=(str, ""),
+    LLM_GPU_WAKE_METHOD=(str, "POST"),
+    LLM_GPU_WAKE_TOKEN=(str, ""),
+    LLM_GPU_SLEEP_URL=(str, ""),
+    LLM_GPU_STATE_URL=(str, ""),
+    LLM_GPU_PROVIDER_LIMIT_S=(float, 0.0),
+    LLM_GPU_LIFETIME_S=(float, 43200.0),
+    LLM_GPU_IDLE_S=(float, 120.0),
+    LLM_GPU_WAKE_TIMEOUT_S=(float, 300.0),
+    LLM_GPU_ANSWER_MAX_S=(float, 120.0),
+    LLM_GPU_SWITCH_S=(float, 60.0),
+    LLM_GPU_HEARTBEAT_S=(float, 10.0),
+    LLM_GPU_TEND_S=(float, 2.0),
+    LLM_GPU_COOL_DOWN_S=(float, 60.0),
+    LLM_GPU_GRANULE_S=(float, 1.0),
+    LLM_GPU_USD_PER_HOUR=(float, 1.1),
+    LLM_GPU_DAY_S=(int, 7200),
+    LLM_GPU_MONTH_S=(int, 129600),
+    LLM_GPU_MONTH_USD=(float, 40.0),
+    LLM_GPU_PAYING_SHARE=(float, 0.4),
+    LLM_GPU_PERSON_DAY_S=(int, 1800),
     LLM_FIRST_TOKEN_S=(float, 20.0),
     LLM_IDLE_S=(float, 15.0),
     LLM_TOTAL_S=(float, 120.0),
@@ -71,8 +126,16 @@ env = environ.Env(
     CHAT_RESUME_KEPT_S=(float, 60.0),
     CHAT_KEEP_ALIVE_S=(float, 5.0),
     CHAT_DRAIN_S=(float, 3.0),
+    CHAT_AUTH_CPU_FIRST=(bool, True),
     SEAL_MAX_AGE_DAYS=(int, 7),
+    RETENTION_DAYS=(int, 7),
+    RETENTION_SWEEP_S=(float, 300.0),
     REQUEST_READ_S=(float, 20.0),
+    JOB_LEASE_S=(float, 120.0),
+    JOB_SWEEP_S=(float, 30.0),
+    MAIL_PAUSE_S=(float, 30.0),
+    MAIL_RETRY_S=(float, 86_400.0),
+    EXPORT_KEPT_S=(float, 86_400.0),
     SWITCH_CHECK_S=(float, 5.0),
     PROBE_S=(float, 30.0),
 )
@@ -116,7 +179,7 @@ PRIVACY_PEPPER: str = env("PRIVACY_PEPPER") or SECRET_KEY
 
 INSTALLED_APPS = [
     "siteproject",
-    "django.contrib.admin",
+    "accounts.apps.WorkbenchConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -125,6 +188,9 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
     "channels",
     "csp",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
     "compliance",
     "accounts",
     "content",
@@ -149,6 +215,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "accounts.middleware.AccountPagesMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "siteproject.middleware.StoresMiddleware",
@@ -219,8 +287,52 @@ CSRF_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
-LOGIN_URL = "admin:login"
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+# Words to a person about what they just did travel in their session, not in a cookie of their own.
+MESSAGE_STORAGE = "django.contrib.messages.storage.session.SessionStorage"
+LOGIN_URL = "accounts:enter"
+LOGIN_REDIRECT_URL = "accounts:factors"
+# The name of the cookie that tells a browser in which somebody has signed in before.
+BROWSER_COOKIE_NAME = "__Host-browser" if HTTPS else "browser"
+CODE_AGE_S = 600
+PROOF_AGE_S = 30 * 60
+# Nobody has a password: these sign people in after a code, a passkey or a link, and look sessions up.
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+ACCOUNT_ADAPTER = "accounts.adapter.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*"]
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+# An address is proven by its code before the account is made; the limits in front are our own (accounts/attempts.py).
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_RATE_LIMITS = MFA_RATE_LIMITS = False
+ALLAUTH_TRUSTED_PROXY_COUNT = TRUSTED_PROXY_COUNT
+MFA_ADAPTER = "accounts.adapter.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TOTP_TOLERANCE = 1
+# Without https browsers give passkeys to this machine's own names only.
+MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
+
+# --- Mail -----------------------------------------------------------------------------------
+
+# Without a mail server, mail is written to files, and bin/up shows it in the terminal.
+vars().update(env.email("EMAIL_URL") if env("EMAIL_URL") else {})
+if not env("EMAIL_URL"):
+    EMAIL_BACKEND = "django.core.mail.backends.filebased.EmailBackend"
+EMAIL_FILE_PATH = str(var_folder().path / "mail")
+MAIL_TIMEOUT_S = EMAIL_TIMEOUT = 5
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env("MAIL_FROM") or f"{SITE_NAME} <noreply@{urlsplit(SITE_URL).hostname}>"
 CSRF_FAILURE_VIEW = "siteproject.errors.csrf_failure"
+
+# --- Work for people: mail, exports, erasure ---------------------------------------------------
+
+JOB_LEASE_S: float = env("JOB_LEASE_S")
+JOB_SWEEP_S: float = env("JOB_SWEEP_S")
+MAIL_PAUSE_S: float = env("MAIL_PAUSE_S")
+MAIL_RETRY_S: float = env("MAIL_RETRY_S")
+MAIL_FILES_KEPT_DAYS = 7
+EXPORT_KEPT_S: float = env("EXPORT_KEPT_S")
+EXPORT_DIR = var_folder().path / "exports"
 
 # --- Languages ------------------------------------------------------------------------------
 
@@ -300,6 +412,67 @@ LLM_CPU_SLOTS: int = env("LLM_CPU_SLOTS")
 LLM_CPU_QUEUE: int = env("LLM_CPU_QUEUE")
 LLM_CPU_CACHE_MIB: int = env("LLM_CPU_CACHE_MIB")
 LLM_CPU_PID_FILE: str = env("LLM_CPU_PID_FILE")
+# A backend of either tier that is asked when the others of its tier cannot answer. Its address is empty where there is
+# none.
+LLM_SLOW = {
+    "url": env("LLM_SLOW_URL"),
+    "runtime": env("LLM_SLOW_RUNTIME"),
+    "model": env("LLM_SLOW_MODEL"),
+    "key": env("LLM_SLOW_KEY"),
+    "name": env("LLM_SLOW_NAME") or env("LLM_SLOW_MODEL"),
+    "tier": env("LLM_SLOW_TIER"),
+    "hardware": env("LLM_SLOW_HARDWARE"),
+    "languages": env("LLM_SLOW_LANGUAGES"),
+    "capabilities": env("LLM_SLOW_CAPABILITIES"),
+    "context_tokens": env("LLM_SLOW_CONTEXT"),
+    "max_output_tokens": env("LLM_SLOW_MAX_TOKENS"),
+    "slots": env("LLM_SLOW_SLOTS"),
+    "queue": env("LLM_SLOW_QUEUE"),
+    "weights_sha256": env("LLM_SLOW_WEIGHTS_SHA256"),
+}
+# The large tier: a server that sleeps. Its address is empty where there is none.
+LLM_GPU = {
+    "url": env("LLM_GPU_URL"),
+    "runtime": env("LLM_GPU_RUNTIME"),
+    "model": env("LLM_GPU_MODEL"),
+    "fallbacks": env("LLM_MODEL_AUTH_FALLBACKS"),
+    "key": env("LLM_GPU_KEY"),
+    "name": env("LLM_GPU_NAME"),
+    "languages": env("LLM_GPU_LANGUAGES"),
+    "capabilities": env("LLM_GPU_CAPABILITIES"),
+    "context_tokens": env("LLM_GPU_CONTEXT"),
+    "max_output_tokens": env("LLM_GPU_MAX_TOKENS"),
+    "slots": env("LLM_GPU_SLOTS"),
+    "queue": env("LLM_GPU_QUEUE"),
+    "weights_sha256": env("LLM_GPU_WEIGHTS_SHA256"),
+    "hardware": env("LLM_GPU_HARDWARE"),
+    "stand_in": env("LLM_GPU_STAND_IN"),
+    "pid_file": env("LLM_GPU_PID_FILE"),
+}
+# How it is woken and put to sleep (inference/drivers).
+LLM_GPU_DRIVER: str = env("LLM_GPU_DRIVER")
+LLM_GPU_WAKE_URL: str = env("LLM_GPU_WAKE_URL")
+LLM_GPU_WAKE_METHOD: str = env("LLM_GPU_WAKE_METHOD")
+LLM_GPU_WAKE_TOKEN: str = env("LLM_GPU_WAKE_TOKEN")
+LLM_GPU_SLEEP_URL: str = env("LLM_GPU_SLEEP_URL")
+LLM_GPU_STATE_URL: str = env("LLM_GPU_STATE_URL")
+LLM_GPU_PROVIDER_LIMIT_S: float = env("LLM_GPU_PROVIDER_LIMIT_S")
+LLM_GPU_LIFETIME_S: float = env("LLM_GPU_LIFETIME_S")
+LLM_GPU_IDLE_S: float = env("LLM_GPU_IDLE_S")
+LLM_GPU_WAKE_TIMEOUT_S: float = env("LLM_GPU_WAKE_TIMEOUT_S")
+LLM_GPU_ANSWER_MAX_S: float = env("LLM_GPU_ANSWER_MAX_S")
+LLM_GPU_SWITCH_S: float = env("LLM_GPU_SWITCH_S")
+LLM_GPU_HEARTBEAT_S: float = env("LLM_GPU_HEARTBEAT_S")
+LLM_GPU_TEND_S: float = env("LLM_GPU_TEND_S")
+LLM_GPU_COOL_DOWN_S: float = env("LLM_GPU_COOL_DOWN_S")
+LLM_GPU_GRANULE_S: float = env("LLM_GPU_GRANULE_S")
+LLM_GPU_USD_PER_HOUR: float = env("LLM_GPU_USD_PER_HOUR")
+# What it may take in a UTC day and month, until staff set it in the admin (inference/gpu_limits.py).
+LLM_GPU_DAY_S: int = env("LLM_GPU_DAY_S")
+LLM_GPU_MONTH_S: int = env("LLM_GPU_MONTH_S")
+LLM_GPU_MONTH_USD: float = env("LLM_GPU_MONTH_USD")
+LLM_GPU_PAYING_SHARE: float = env("LLM_GPU_PAYING_SHARE")
+LLM_GPU_PERSON_DAY_S: int = env("LLM_GPU_PERSON_DAY_S")
 LLM_FIRST_TOKEN_S: float = env("LLM_FIRST_TOKEN_S")
 LLM_IDLE_S: float = env("LLM_IDLE_S")
 LLM_TOTAL_S: float = env("LLM_TOTAL_S")
@@ -319,7 +492,10 @@ CHAT_RESUME_GRACE_S: float = env("CHAT_RESUME_GRACE_S")
 CHAT_RESUME_KEPT_S: float = env("CHAT_RESUME_KEPT_S")
 CHAT_KEEP_ALIVE_S: float = env("CHAT_KEEP_ALIVE_S")
 CHAT_DRAIN_S: float = env("CHAT_DRAIN_S")
+CHAT_AUTH_CPU_FIRST: bool = env("CHAT_AUTH_CPU_FIRST")
 SEAL_MAX_AGE_DAYS: int = env("SEAL_MAX_AGE_DAYS")
+RETENTION_DAYS: int = env("RETENTION_DAYS")
+RETENTION_SWEEP_S: float = env("RETENTION_SWEEP_S")
 
 # --- Security headers -----------------------------------------------------------------------
 
@@ -333,7 +509,7 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         "manifest-src": [SELF],
         "connect-src": [SELF, *([CHAT_URL, SOCKET_URL] if CHAT_URL != SITE_URL else [])],
-        "form-action": [SELF, *([CHAT_URL] if CHAT_URL != SITE_URL else [])],
+        "form-action": [SELF, *([CHAT_URL, SITE_URL] if CHAT_URL != SITE_URL else [])],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
     }
@@ -368,6 +544,8 @@ LOGGING = {
         "django.server": {"handlers": [], "level": "INFO", "propagate": True},
         # A line for each odd Host header would let anyone fill the disk with words of their own.
         "django.security": {"handlers": [], "level": "CRITICAL", "propagate": False},
+        # It names every credential that comes in.
+        "fido2": {"handlers": [], "level": "WARNING", "propagate": True},
         "uvicorn": {"handlers": [], "level": "WARNING", "propagate": True},
         "celery": {"handlers": [], "level": "WARNING", "propagate": True},
     },

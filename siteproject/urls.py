@@ -10,6 +10,7 @@ from django.urls import include, path, register_converter
 
 import accounts.views
 import chat.views
+import compliance.views
 import content.machine_urls
 import content.urls
 import inference.views
@@ -39,7 +40,9 @@ public = [
 urlpatterns = [
     path("health", health, name="health"),
     path("api/facts", inference.views.facts, name="facts"),
+    path("api/evidence/heads", compliance.views.evidence_heads, name="evidence-heads"),
     path("accounts/", include("accounts.urls")),
+    path("account/", include("accounts.account_urls")),
     # Nobody has a password, so the admin's own form would only be something to guess at.
     path("admin/login/", accounts.views.staff_login, name="admin-login"),
     path("admin/", admin.site.urls),

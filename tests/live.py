@@ -21,11 +21,29 @@ from websockets.sync.client import ClientConnection, connect
 
 from siteproject.stack.folder import ROOT, Folder
 from siteproject.stack.llama import WEIGHTS_SHA256, LlamaServer
+from siteproject.stack.on_demand import OnDemandServer
 from siteproject.stack.postgres import Postgres
 from siteproject.stack.probe import free_port
 from siteproject.stack.redis_server import Redis
 
 READY_S = 40
+SIGN_IN = """
+from django.contrib.auth import login
+from django.test import RequestFactory
+from importlib import import_module
+from django.conf import settings
+from accounts.models import User
+from chat import consent
+for address in {addresses!r}:
+    person = User.objects.filter(email=address).first() or User.objects.create_user(address)
+    if address in {consenting!r}:
+        consent.give(person, "en", "account")
+    request = RequestFactory().get("/")
+    request.session = import_module(settings.SESSION_ENGINE).SessionStore()
+    login(request, person, backend=settings.AUTHENTICATION_BACKENDS[0])
+    request.session.save()
+    print("session", address, request.session.session_key)
+"""
 
 
 @dataclass
@@ -41,6 +59,7 @@ class Site:
     redis: Redis
     llama: LlamaServer | None
     root: Path = ROOT
+    large: OnDemandServer | None = None
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     @property
@@ -53,6 +72,12 @@ class Site:
         done = subprocess.run(command, cwd=self.root, env=self.env, capture_output=True, text=True, timeout=120)
         assert done.returncode == 0, f"{arguments}: {done.stderr[-2000:]}"
         return done.stdout
+
+    def sign_in(self, *addresses: str, consenting: tuple[str, ...] = ()) -> dict[str, str]:
+        """Return the key of a new session for each address, whose people are made if not there."""
+        code = SIGN_IN.format(addresses=addresses, consenting=consenting)
+        lines = [line.split() for line in self.manage("shell", "-v", "0", "-c", code).splitlines()]
+        return {line[1]: line[2] for line in lines if line[:1] == ["session"]}
 
     def start(self, name: str, module: str) -> None:
         log = self.folder.log / f"{name}.log"
@@ -72,6 +97,9 @@ class Site:
 
     def start_worker(self) -> None:
         self.start("worker", "siteproject.worker")
+
+    def start_switch(self) -> None:
+        self.start("switch", "siteproject.switch")
 
     def healthy(self) -> bool:
         try:
@@ -168,8 +196,13 @@ def _collect_static(site: Site) -> None:
 
 
 @contextmanager
-def running_site(*, model: bool = True, worker: bool = False, root: Path = ROOT, **overrides: str) -> Iterator[Site]:
-    """Start a site with its own PostgreSQL and Redis; with the real model, or with ``LLM_CPU_URL`` in ``overrides``."""
+def running_site(
+    *, model: bool = True, worker: bool = False, large: bool = False, root: Path = ROOT, **overrides: str
+) -> Iterator[Site]:
+    """Start a site with its own PostgreSQL and Redis; with the real model, or with ``LLM_CPU_URL`` in ``overrides``.
+
+    ``large`` gives it the large tier: a server that sleeps, and the dead man's switch.
+    """
     path = Path(tempfile.mkdtemp(prefix="wagmi-site-"))
     path.chmod(0o711)
     folder = Folder(path)
@@ -177,8 +210,11 @@ def running_site(*, model: bool = True, worker: bool = False, root: Path = ROOT,
     key = secrets.token_urlsafe(40)
     postgres, redis = Postgres(folder, durable=False), Redis(folder)
     llama = LlamaServer(folder, key=key) if model else None
+    token = secrets.token_urlsafe(40)
+    idle_s = float(overrides.get("LLM_GPU_PROVIDER_LIMIT_S") or 180)
+    sleeper = OnDemandServer(folder, key=key, token=token, idle_s=idle_s) if large else None
     port = free_port()
-    parts = [part for part in (postgres, redis, llama) if part is not None]
+    parts = [part for part in (postgres, redis, llama, sleeper) if part is not None]
     env = {name: value for name, value in os.environ.items() if not name.startswith("LLM_")} | {
         "VAR_DIR": str(path),
         "RUN_DIR": str(folder.run),
@@ -196,7 +232,9 @@ def running_site(*, model: bool = True, worker: bool = False, root: Path = ROOT,
             "LLM_CPU_WEIGHTS_SHA256": WEIGHTS_SHA256,
             "LLM_CPU_PID_FILE": str(llama.pid_file),
         }
-    site = Site(folder, env | overrides, postgres, redis, llama, root)
+    if sleeper is not None:
+        env |= sleeper.addresses() | {"LLM_GPU_KEY": key, "LLM_GPU_WAKE_TOKEN": token}
+    site = Site(folder, env | overrides, postgres, redis, llama, root, sleeper)
     try:
         for part in parts:
             part.start()
@@ -207,6 +245,8 @@ def running_site(*, model: bool = True, worker: bool = False, root: Path = ROOT,
         site.start_web()
         if worker:
             site.start_worker()
+        if large:
+            site.start_switch()
         yield site
     finally:
         site.stop()

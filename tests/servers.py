@@ -14,7 +14,7 @@ from siteproject.stack.folder import Folder
 from siteproject.stack.postgres import Postgres
 from siteproject.stack.redis_server import Redis
 
-SECRETS = ("SECRET_KEY", "SEAL_KEY", "PRIVACY_PEPPER", "LLM_CPU_KEY")
+SECRETS = ("SECRET_KEY", "SEAL_KEY", "PRIVACY_PEPPER", "LLM_CPU_KEY", "LLM_GPU_KEY", "LLM_GPU_WAKE_TOKEN")
 
 
 def _start() -> Path:

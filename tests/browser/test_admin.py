@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 from tests.browser.conftest import Reader
+from tests.browser.staff import staff_reader
 from tests.live import Site
 
 LISTS = [
@@ -10,6 +11,12 @@ LISTS = [
     "/admin/inference/model/",
     "/admin/inference/backend/",
     "/admin/inference/answertally/",
+    "/admin/inference/wake/",
+    "/admin/inference/gpuledgerentry/",
+    "/admin/inference/gpulimit/",
+    "/admin/compliance/auditentry/",
+    "/admin/compliance/evidencerecord/",
+    "/admin/compliance/consentevent/",
     "/admin/accounts/user/",
 ]
 
@@ -17,10 +24,7 @@ LISTS = [
 def test_a_link_from_the_terminal_opens_the_admin_and_no_page_breaks_the_policy(
     live_site: Site, reader_at: Callable[..., Reader]
 ) -> None:
-    link = live_site.manage("make_staff", "dana@example.org").strip()
-    reader = reader_at(link)
-    reader.page.click("main button[type=submit]")
-    assert reader.page.url.endswith("/admin/")
+    reader = staff_reader(live_site, reader_at)
 
     for path in LISTS:
         reader.page.goto(f"{live_site.url}{path}")
@@ -31,8 +35,7 @@ def test_a_link_from_the_terminal_opens_the_admin_and_no_page_breaks_the_policy(
 
 
 def test_a_switch_in_a_list_is_saved(live_site: Site, reader_at: Callable[..., Reader]) -> None:
-    reader = reader_at(live_site.manage("make_staff", "dana@example.org").strip())
-    reader.page.click("main button[type=submit]")
+    reader = staff_reader(live_site, reader_at)
     reader.page.goto(f"{live_site.url}/admin/inference/backend/")
     try:
         reader.page.uncheck("input[name=form-0-enabled]")

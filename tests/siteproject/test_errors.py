@@ -17,8 +17,10 @@ from django.utils import translation
 
 from accounts.models import User
 from chat import limits
+from compliance.addresses import address_name
 from siteproject import errors, urls
 from siteproject.body import limit_body
+from tests.signed_in import sign_in_as_staff
 
 LANGUAGES = ["en", "fr"]
 HOME = {"en": "/", "fr": "/fr/"}
@@ -140,7 +142,7 @@ def test_a_page_for_others_is_a_403(visitor: Client, address: str, language: str
 def test_staff_without_the_permission_get_a_403_in_the_language_of_their_browser(
     visitor: Client, language: str
 ) -> None:
-    visitor.force_login(User.objects.create_user("erin@example.org", is_staff=True))
+    sign_in_as_staff(visitor, User.objects.create_user("erin@example.org", is_staff=True))
 
     response = visitor.get("/admin/inference/model/", headers={"accept-language": language})
 
@@ -263,7 +265,7 @@ async def test_one_question_too_many_in_the_plain_form_is_a_429_that_keeps_the_q
     settings.CHAT_RATE_LIMIT = "1/15m"
     settings.TRUSTED_PROXY_COUNT = 1
     address = f"2001:db8:{uuid.uuid4().hex[:4]}:{uuid.uuid4().hex[:4]}::1"
-    await limits.take(f"address:{limits.address_name(address)}", settings.CHAT_RATE_LIMIT)
+    await limits.take(f"address:{address_name(address)}", settings.CHAT_RATE_LIMIT)
 
     response = await async_client.post(
         f"/live/{language}/chat/", {"question": "What is a quota?"}, headers={"x-forwarded-for": address}

@@ -142,26 +142,24 @@ def test_machine_files_are_made_from_the_documents(client: Client) -> None:
     assert "Source: http://localhost:8000/knowledge/" in ai
 
 
-def test_the_admin_switches_a_model_and_shows_its_backend(client: Client, dana: User) -> None:
+def test_the_admin_switches_a_model_and_shows_its_backend(staff_client: Client) -> None:
     model = Model.objects.create(
         public_id="m", name="n", tier="small", hardware="cpu", context_tokens=10, max_output_tokens=5
     )
     backend = Backend.objects.create(name="b", model=model, runtime="llamacpp", url="http://127.0.0.1:1")
-    client.force_login(dana)
 
     data = {"action": "switch_off", "_selected_action": [str(backend.pk)]}
-    response = client.post(reverse("admin:inference_backend_changelist"), data, follow=True)
+    response = staff_client.post(reverse("admin:inference_backend_changelist"), data, follow=True)
 
     assert "1 row changed" in response.content.decode()
     backend.refresh_from_db()
     assert not backend.enabled
-    page = client.get(reverse("admin:inference_backend_change", args=[backend.pk])).content.decode()
+    page = staff_client.get(reverse("admin:inference_backend_change", args=[backend.pk])).content.decode()
     assert 'name="url"' not in page and "http://127.0.0.1:1" in page
-    assert client.get(reverse("admin:inference_model_changelist")).status_code == 200
+    assert staff_client.get(reverse("admin:inference_model_changelist")).status_code == 200
 
 
-def test_stored_text_is_nowhere_in_the_admin(client: Client, dana: User) -> None:
-    client.force_login(dana)
-    index = client.get("/admin/").content.decode().casefold()
+def test_stored_text_is_nowhere_in_the_admin(staff_client: Client) -> None:
+    index = staff_client.get("/admin/").content.decode().casefold()
 
     assert "message" not in index.replace("messagelist", "") and "conversation" not in index

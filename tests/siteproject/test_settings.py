@@ -12,6 +12,14 @@ from siteproject.stack.folder import ROOT
 SOURCE = (ROOT / "siteproject" / "settings.py").read_text()
 EXAMPLE = (ROOT / ".env.example").read_text().splitlines()
 DECLARED = dict(re.findall(r"^    ([A-Z][A-Z0-9_]+)=\((?:bool|str|int|float|list), (.*)\),$", SOURCE, re.MULTILINE))
+# A sound large tier, whose machine cannot be told to sleep.
+LARGE = {
+    "LLM_GPU": {**settings.LLM_GPU, "url": "https://gpu.example.org"},
+    "LLM_GPU_DRIVER": "wake_url",
+    "LLM_GPU_WAKE_URL": "https://gpu.example.org/wake",
+    "LLM_GPU_WAKE_TOKEN": "x" * 40,
+    "LLM_GPU_PROVIDER_LIMIT_S": 120.0,
+}
 
 
 def ids() -> set[str]:
@@ -24,6 +32,8 @@ def test_every_declared_variable_is_in_the_example_with_its_default() -> None:
     assert listed.keys() == DECLARED.keys()
     for name, default in DECLARED.items():
         expected = default.strip('"[]').replace('"', "")
+        if re.fullmatch(r"[\d._]+", expected):
+            expected = expected.replace("_", "")
         assert listed[name] == expected, name
 
 
@@ -45,6 +55,7 @@ def test_only_settings_and_the_stack_read_the_environment() -> None:
         "siteproject/asgi.py",
         "siteproject/celery.py",
         "siteproject/serve.py",
+        "siteproject/switch.py",
         "siteproject/worker.py",
         "siteproject/settings.py",
     }
@@ -88,6 +99,21 @@ def test_a_sound_configuration_raises_no_error() -> None:
         ({"TRUSTED_PROXY_COUNT": 1, "BIND": "0.0.0.0"}, "siteproject.W012"),
         ({"CHAT_RATE_LIMIT": "often"}, "siteproject.E008"),
         ({"LLM_CPU": {**settings.LLM_CPU, "max_output_tokens": 9999}}, "siteproject.E009"),
+        ({"LLM_GPU": {**settings.LLM_GPU, "url": "file:///etc/passwd"}}, "siteproject.E006"),
+        ({"LLM_GPU_WAKE_URL": "https://user:pw@example.org"}, "siteproject.E006"),
+        ({"LLM_GPU": {**settings.LLM_GPU, "runtime": "abacus"}}, "siteproject.E007"),
+        ({"LLM_SLOW": {**settings.LLM_SLOW, "runtime": "abacus"}}, "siteproject.E007"),
+        ({"LLM_SLOW": {**settings.LLM_SLOW, "tier": "middle"}}, "siteproject.E018"),
+        ({"LLM_GPU": {**settings.LLM_GPU, "hardware": "abacus"}}, "siteproject.E018"),
+        ({"LLM_GPU_DRIVER": "prayer"}, "siteproject.E013"),
+        ({**LARGE, "LLM_GPU_WAKE_METHOD": "PUT"}, "siteproject.E013"),
+        ({**LARGE, "LLM_GPU_WAKE_URL": ""}, "siteproject.E014"),
+        ({**LARGE, "LLM_GPU_DRIVER": "start_stop", "LLM_GPU_SLEEP_URL": ""}, "siteproject.E014"),
+        ({"LLM_GPU_DRIVER": "wake_url", "LLM_GPU_WAKE_URL": "https://example.org"}, "siteproject.E014"),
+        ({**LARGE, "LLM_GPU_PROVIDER_LIMIT_S": 0.0}, "siteproject.E015"),
+        ({**LARGE, "LLM_GPU_PROVIDER_LIMIT_S": 3600.0}, "siteproject.E015"),
+        ({**LARGE, "LLM_GPU_WAKE_URL": "http://example.org/wake"}, "siteproject.E016"),
+        ({**LARGE, "LLM_GPU_HEARTBEAT_S": 30.0}, "siteproject.E017"),
     ],
 )
 def test_a_weak_setting_is_named_by_a_check(settings, changes: dict[str, object], expected: str) -> None:  # type: ignore[no-untyped-def]
@@ -95,6 +121,13 @@ def test_a_weak_setting_is_named_by_a_check(settings, changes: dict[str, object]
         setattr(settings, name, value)
 
     assert expected in ids()
+
+
+def test_a_sound_large_tier_raises_no_error(settings) -> None:  # type: ignore[no-untyped-def]
+    for name, value in LARGE.items():
+        setattr(settings, name, value)
+
+    assert not [message for message in run_checks() if message.is_serious()]
 
 
 @pytest.mark.parametrize(

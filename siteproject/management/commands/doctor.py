@@ -18,6 +18,8 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from chat import retention
+from compliance import alarms
 from content import library, passages
 from siteproject.stack import environment
 from siteproject.stack.errors import StackError
@@ -156,6 +158,32 @@ def _compiled(source: Path) -> bool:
     return target.exists() and target.stat().st_mtime_ns >= source.stat().st_mtime_ns
 
 
+def alarm_findings() -> Iterator[Finding]:
+    """Yield what the apps say needs somebody now, or one line that nothing does."""
+    try:
+        connection.ensure_connection()
+    except DatabaseError as error:
+        yield Finding("alarms", BAD, f"unknown: PostgreSQL does not answer ({type(error).__name__})")
+        return
+    found = alarms.active()
+    for alarm in found:
+        yield Finding("alarms", BAD, f"{alarm.id}: {alarm.text}")
+    if not found:
+        yield Finding("alarms", WELL, "nothing needs an operator now")
+
+
+def stored_chats() -> Finding:
+    """What is there an hour after its time is a broken promise, whatever the worker says of itself."""
+    try:
+        age, late = retention.oldest(), retention.overdue()
+    except DatabaseError as error:
+        return Finding("stored chats", BAD, f"unknown ({type(error).__name__})")
+    text = "none" if age is None else f"oldest {age.days} d {age.seconds // 3600} h of {settings.RETENTION_DAYS} d"
+    if late:
+        return Finding("stored chats", BAD, f"{text}; something should have been deleted over an hour ago")
+    return Finding("stored chats", WELL, text)
+
+
 def settings_checks() -> Iterator[Finding]:
     """Yield what Django's and our own system checks found, or one line that all is well."""
     found = [message for message in checks.run_checks() if not message.is_silenced()]
@@ -177,6 +205,7 @@ LOOKS: tuple[Callable[[], Finding], ...] = (
     worker,
     knowledge,
     languages,
+    stored_chats,
 )
 
 
@@ -186,7 +215,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         logging.disable(logging.WARNING)  # what libraries complain about is said below, once and in our words
-        findings = [*(look() for look in LOOKS), *settings_checks()]
+        findings = [*(look() for look in LOOKS), *alarm_findings(), *settings_checks()]
         styles = {WELL: self.style.SUCCESS, WARNING: self.style.WARNING, BAD: self.style.ERROR}
         for finding in findings:
             self.stdout.write(f"{styles[finding.state](f'{finding.state:<8}')} {finding.subject:<13} {finding.text}")
