@@ -21,6 +21,8 @@ from django.db.migrations.executor import MigrationExecutor
 from chat import retention
 from compliance import alarms
 from content import library, passages
+from inference import drivers
+from inference.drivers.base import DriverError
 from siteproject.stack import environment
 from siteproject.stack.errors import StackError
 from siteproject.stack.folder import var_folder
@@ -108,6 +110,19 @@ def model_server() -> Finding:
     if cpu["model"] not in names:
         return Finding("model server", BAD, f"does not list {cpu['model']}")
     return Finding("model server", WELL, f"{cpu['runtime']} lists {cpu['model']}")
+
+
+def large_model() -> Finding:
+    """Asked of its provider, which wakes nothing."""
+    gpu = settings.LLM_GPU
+    if not gpu["url"] or settings.LLM_GPU_DRIVER == "none":
+        return Finding("large model", WELL, "none")
+    try:
+        state = drivers.driver().state()
+    except DriverError as error:
+        return Finding("large model", BAD, f"its provider does not answer ({type(error).__name__})")
+    kind = "stand-in, " if gpu["stand_in"] else ""
+    return Finding("large model", WELL, f"{kind}{gpu['name']} on the {gpu['hardware'].upper()}: {state}")
 
 
 def weights() -> Finding:
@@ -201,6 +216,7 @@ LOOKS: tuple[Callable[[], Finding], ...] = (
     postgresql,
     redis_server,
     model_server,
+    large_model,
     weights,
     worker,
     knowledge,
