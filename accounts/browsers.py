@@ -54,5 +54,10 @@ def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:
     )
 
 
+def forget_old() -> int:
+    """Delete browsers whose cookie has run out, and return how many."""
+    return KnownBrowser.objects.filter(last_seen_at__lt=Now() - KEPT).delete()[0]
+
+
 def _digest(number: str) -> str:
     return hashlib.sha256(number.encode()).hexdigest()

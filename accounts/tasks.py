@@ -8,7 +8,7 @@ from celery import shared_task
 from django.contrib.sessions.backends.db import SessionStore
 from django.db import transaction
 
-from accounts import closing, codes, export, mailqueue, sessions
+from accounts import browsers, closing, codes, export, mailqueue, sessions
 from accounts.models import AccountClosure, DataExport, QueuedMail
 
 logger = logging.getLogger(__name__)
@@ -57,10 +57,11 @@ def sweep() -> None:
 
 @shared_task(acks_late=False)
 def tidy() -> None:
-    """Forget dead sessions, codes that are over, old mail and old files of mail. Runs every hour."""
+    """Forget dead sessions, codes that are over, browsers not seen for 400 days, old mail and old files of mail. Runs every hour."""
     SessionStore.clear_expired()
     sessions.forget_dead()
     codes.forget_old()
+    browsers.forget_old()
     mailqueue.prune()
     mailqueue.empty_folder()
 

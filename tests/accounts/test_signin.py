@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from django.core import mail
+from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
-from accounts import attempts
+from accounts import attempts, browsers
 from accounts.models import KnownBrowser, SignInCode, User
 from compliance.models import AuditEntry
 from siteproject.stack.probe import free_port
@@ -127,6 +128,14 @@ def test_the_browser_is_known_afterwards_by_a_cookie_that_tells_nothing(client: 
     cookie = response.cookies["browser"]
     assert cookie["httponly"] and cookie["samesite"] == "Lax" and cookie["max-age"] == 400 * 24 * 3600
     assert KnownBrowser.objects.get().digest not in cookie.value
+
+
+def test_a_browser_not_seen_for_longer_than_its_cookie_lives_is_forgotten(alice: User) -> None:
+    KnownBrowser.objects.create(user=alice, digest="old", last_seen_at=Now() - browsers.KEPT - datetime.timedelta(days=1))
+    KnownBrowser.objects.create(user=alice, digest="new")
+
+    assert browsers.forget_old() == 1
+    assert KnownBrowser.objects.get().digest == "new"
 
 
 def test_no_address_is_kept_with_a_code_that_was_used(client: Client) -> None:
