@@ -1,7 +1,8 @@
 """Erasing a person: locked at once, gone by the worker, in one transaction that a killed worker leaves undone.
 
 What stays, because it names nobody once the account is gone: the closure (a random id, counts, times), the person's
-consent events (the proof that storing was lawful) and their audit entries (ids and short values). The freed pages of the database and the operator's backups hold the rest until they are written over.
+consent events (the proof that storing was lawful) and their audit entries (ids and short values). The freed pages of
+the database and the operator's backups hold the rest until they are written over.
 
 The last mail is sent directly and before the deletion: afterwards nobody knows the address, and to queue it would mean
 to keep it. A mail server that is away does not hold the erasure up; the mail is then left out.

@@ -57,7 +57,7 @@ def sweep() -> None:
 
 @shared_task(acks_late=False)
 def tidy() -> None:
-    """Forget dead sessions, codes that are over, browsers not seen for 400 days, old mail and old files of mail. Runs every hour."""
+    """Forget what is over: sessions, codes, browsers not seen for 400 days, mail and files of mail. Runs every hour."""
     SessionStore.clear_expired()
     sessions.forget_dead()
     codes.forget_old()

@@ -131,7 +131,8 @@ def test_the_browser_is_known_afterwards_by_a_cookie_that_tells_nothing(client: 
 
 
 def test_a_browser_not_seen_for_longer_than_its_cookie_lives_is_forgotten(alice: User) -> None:
-    KnownBrowser.objects.create(user=alice, digest="old", last_seen_at=Now() - browsers.KEPT - datetime.timedelta(days=1))
+    long_ago = Now() - browsers.KEPT - datetime.timedelta(days=1)
+    KnownBrowser.objects.create(user=alice, digest="old", last_seen_at=long_ago)
     KnownBrowser.objects.create(user=alice, digest="new")
 
     assert browsers.forget_old() == 1

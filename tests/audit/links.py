@@ -23,6 +23,7 @@ ADDRESSES = (
 )
 FORMS = "//form/@action | //*/@formaction"
 OTHER_SCHEMES = ("mailto", "tel")
+SIGN_IN = "/accounts/enter/?next="
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ class Targets:
                 "" if finders.find(link.path.removeprefix(settings.STATIC_URL), find_all=True) else "is no static file"
             )
         response = self._client.get(link.address)
+        if response.headers.get("Location", "").startswith(SIGN_IN):
+            return ""  # a page of one's own account
         if response.status_code != 200:
             return f"answers {response.status_code} {response.headers.get('Location', '')}".rstrip()
         if response.headers["Content-Type"].startswith("text/html"):

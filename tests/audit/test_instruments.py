@@ -17,7 +17,7 @@ HEAD = (
 
 
 def written(body: str, language: str = "en") -> Page:
-    html = HEAD.format(language=language) + f"<body><main><h1>Title</h1>{body}</main></body></html>"
+    html = HEAD.format(language=language) + f"<body><main><h1>Boats</h1>{body}</main></body></html>"
     return page_of("/here/", language, html)
 
 

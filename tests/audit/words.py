@@ -98,6 +98,8 @@ def same_in_both(page: Page, other: Page) -> list[str]:
 def _is_of_another(text: str, language: str) -> bool:
     if language not in dict(settings.LANGUAGES):
         return False
+    if text.islower() and " " not in text:
+        return False  # one small word: the catalog holds names of fields that stand in code and tables too
     own = _fragments(language)
     others = [_fragments(code) for code, _ in settings.LANGUAGES if code != language]
     return not own.matches(text) and any(other.matches(text) for other in others)
