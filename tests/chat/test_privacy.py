@@ -1,15 +1,12 @@
 """A canary asks its way through every door; afterwards it is nowhere, whatever went wrong meanwhile."""
 
-import contextlib
 import json
 import os
-import re
 import secrets
 import signal
 import tempfile
 import threading
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,20 +20,21 @@ from chat.grounding import ground
 from inference.backends.base import Finished
 from inference.backends.llamacpp import LlamaCpp
 from siteproject.stack.llama import ALIAS
-from tests.live import Site, ask, events_of, received, running_site, wait_for
+from tests.chat.canary import (
+    ANSWERABLE,
+    KEPT_S,
+    assert_nowhere,
+    chat_keys,
+    in_files,
+    in_redis,
+    in_tables,
+    new_canary,
+    watched_site,
+)
+from tests.live import Site, ask, events_of, received, wait_for
 from tests.signed_in import enter_workbench
 
 pytestmark = pytest.mark.slow
-KEPT_S = 2
-SWEEP_S = 1
-# Enough words of ours to bear one that no page knows.
-ANSWERABLE = "Is the licence of the weights the Apache licence? Which licence is the code under and can I reuse it?"
-LARGEST_FILE_BYTES = 100 * 1024 * 1024
-
-
-def new_canary() -> str:
-    """Return a word that nobody has written before."""
-    return f"zq{secrets.token_hex(8)}x"
 
 
 @pytest.fixture(scope="module")
@@ -47,9 +45,7 @@ def temporary() -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def site(temporary: Path) -> Iterator[Site]:
-    """A site with the real model and a worker, and a temporary folder that is its own."""
-    periods = {"CHAT_RESUME_KEPT_S": str(KEPT_S), "RETENTION_SWEEP_S": str(SWEEP_S)}
-    with running_site(worker=True, TMPDIR=str(temporary), **periods) as site:
+    with watched_site(temporary) as site:
         yield site
 
 
@@ -92,68 +88,6 @@ def sockets_and_streams(site: Site, canary: str) -> list[str]:
     form = httpx.post(f"{site.url}/live/en/chat/", data={"question": with_answer}, headers=headers, timeout=30)
     assert form.status_code == 200 and "</html>" in form.text
     return ends
-
-
-def in_tables(site: Site, canary: str) -> list[str]:
-    """Return the tables with a row that holds the canary in any column."""
-    found = []
-    with psycopg.connect(site.postgres.url) as connection:
-        tables = connection.execute(
-            "SELECT quote_ident(schemaname) || '.' || quote_ident(tablename) FROM pg_tables"
-            " WHERE schemaname NOT IN ('pg_catalog', 'information_schema')"
-        ).fetchall()
-        assert len(tables) > 5
-        for (table,) in tables:
-            rows = connection.execute(
-                f"SELECT count(*) FROM {table} AS row WHERE row::text LIKE %s",  # type: ignore[arg-type]
-                [f"%{canary}%"],
-            ).fetchone()
-            if rows is not None and rows[0]:
-                found.append(table)
-    return found
-
-
-def in_files(folders: list[Path], canary: str, *, since: float = 0.0) -> list[str]:
-    """Return the files below the folders that hold the canary in their name or their bytes."""
-    needle, found = canary.encode(), []
-    walks = (walk for folder in folders for walk in os.walk(folder))  # which passes over folders that go meanwhile
-    for path in (Path(folder, name) for folder, _folders, names in walks for name in names):
-        with contextlib.suppress(OSError):  # sockets, and what goes away while we look
-            if path.is_symlink() or not path.is_file() or path.stat().st_mtime < since:
-                continue
-            if path.stat().st_size > LARGEST_FILE_BYTES:
-                continue
-            if needle in path.read_bytes() or canary in path.name:
-                found.append(str(path))
-    return found
-
-
-def in_redis(site: Site, canary: str) -> list[str]:
-    """Return the keys that hold the canary, dumped as Redis would write them to a disk."""
-    client = redis.Redis.from_url(site.redis.url)
-    found = []
-    for key in client.scan_iter("*"):
-        if canary.encode() in key or canary.encode() in (client.dump(key) or b""):
-            found.append(key.decode(errors="replace"))
-    client.close()
-    return found
-
-
-def chat_keys(site: Site) -> list[bytes]:
-    client = redis.Redis.from_url(site.redis.url)
-    try:
-        return list(client.scan_iter("chat:*"))
-    finally:
-        client.close()
-
-
-def assert_nowhere(site: Site, temporary: Path, canary: str, *, since: float) -> None:
-    """The canary is in no table, no byte of PostgreSQL's, no key of Redis, no log and no other file."""
-    site.postgres.sql("CHECKPOINT")
-    assert in_tables(site, canary) == []
-    assert in_redis(site, canary) == []
-    assert in_files([site.folder.path, temporary], canary) == []
-    assert in_files([Path("/dev/shm"), Path(tempfile.gettempdir())], canary, since=since) == []
 
 
 def test_a_canary_that_asks_at_every_door_is_nowhere(site: Site, temporary: Path) -> None:
@@ -291,133 +225,6 @@ def test_a_task_that_raises_does_not_quote_its_arguments(site: Site, temporary: 
 
     wait_for(lambda: site.log("worker").count("TypeError") >= before + 2, 20, site.log("worker"))
     wait_for(lambda: "nregistered" in site.log("worker") or "KeyError" in site.log("worker"), 20, site.log("worker"))
-    assert_nowhere(site, temporary, canary, since=since)
-
-
-# --- Text that somebody agreed to have kept: in its two tables as long as it is kept, and then nowhere ---
-
-SIGN_IN = """
-from importlib import import_module
-from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from accounts.models import User
-from chat import consent
-person = User.objects.create_user("%s")
-consent.give(person, "en", "account")
-session = import_module(settings.SESSION_ENGINE).SessionStore()
-session[SESSION_KEY] = str(person.pk)
-session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
-session[HASH_SESSION_KEY] = person.get_session_auth_hash()
-session.save()
-print(session.session_key)
-"""
-EXPORT = """
-from accounts import export
-from accounts.models import User
-made = export.request(User.objects.get(email="%s"))
-print(export.make(made.pk), export.path_of(made.public_id))
-"""
-CLOSE = """
-from django.db import transaction
-from accounts.models import User
-from accounts.signals import account_closing
-with transaction.atomic():
-    person = User.objects.get(email="%s")
-    account_closing.send(sender=User, user=person)
-    person.delete()
-"""
-
-
-def consenting(site: Site, address: str) -> httpx.Client:
-    """Return a client that is signed in as a new person who agreed to have their chats kept."""
-    session = site.manage("shell", "-v", "0", "-c", SIGN_IN % address).strip()
-    return httpx.Client(base_url=site.url, cookies={"session": session}, headers={"Origin": site.url}, timeout=60)
-
-
-def kept(client: httpx.Client, canary: str) -> str:
-    """Ask with the canary, name the conversation after it, and return where it is kept."""
-    done = events_of(client.post("/api/chat", json=ask(f"{ANSWERABLE} {canary}")).text)[-1]
-    assert done["type"] == "done" and done["kept_until"], done
-    page = f"/account/conversations/{done['conversation']}/"
-    title = {"title": f"About {canary}", "csrfmiddlewaretoken": token(client, page)}
-    assert client.post(f"{page}rename/", data=title).status_code == 302
-    assert canary in client.get(page).text and canary in client.get("/account/conversations/").text
-    return page
-
-
-def token(client: httpx.Client, page: str) -> str:
-    found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', client.get(page).text)
-    assert found is not None
-    return found.group(1)
-
-
-def in_other_files(site: Site, temporary: Path, canary: str) -> list[str]:
-    """Return where the canary is, but for PostgreSQL's own files: what it deletes stays in its pages until they are
-    used again, and in its write-ahead log, which is what the privacy page says."""
-    found = in_files([site.folder.path, temporary], canary)
-    return [path for path in found if not Path(path).is_relative_to(site.postgres.data)]
-
-
-def assert_gone(site: Site, temporary: Path, canary: str) -> None:
-    """The canary is in no row, no key of Redis and no file, exports among them."""
-    wait_for(lambda: in_tables(site, canary) == [], SWEEP_S + 10, site.log("worker"))
-    wait_for(lambda: in_redis(site, canary) == [], KEPT_S + 5)
-    assert in_other_files(site, temporary, canary) == []
-
-
-def test_kept_text_is_in_its_two_tables_and_nowhere_else(site: Site, temporary: Path) -> None:
-    canary = new_canary()
-    kept(consenting(site, "kept@example.org"), canary)
-
-    wait_for(lambda: not chat_keys(site), KEPT_S + 5)
-
-    assert in_tables(site, canary) == ["public.chat_conversation", "public.chat_message"]
-    assert in_redis(site, canary) == []
-    assert in_other_files(site, temporary, canary) == []
-
-
-@pytest.mark.parametrize("end", ["expired", "withdrawn", "deleted", "erased"])
-def test_kept_text_is_nowhere_when_its_time_is_up(site: Site, temporary: Path, end: str) -> None:
-    canary, address = new_canary(), f"{end}@example.org"
-    client = consenting(site, address)
-    page = kept(client, canary)
-    made, path = site.manage("shell", "-v", "0", "-c", EXPORT % address).split()
-    assert made == "True" and canary in zipped(Path(path))
-
-    match end:
-        case "expired":
-            for table in ("chat_message", "chat_conversation"):
-                site.postgres.sql(f"UPDATE {table} SET expires_at = now()", database="wagmi")
-        case "withdrawn":
-            data = {"csrfmiddlewaretoken": token(client, page)}
-            assert client.post("/account/consent/keep-chats/withdraw/", data=data).status_code == 302
-        case "deleted":
-            data = {"csrfmiddlewaretoken": token(client, page)}
-            assert client.post(f"{page}delete/", data=data).status_code == 302
-        case "erased":
-            site.manage("shell", "-v", "0", "-c", CLOSE % address)
-
-    assert client.get(page).status_code in (302, 404), "invisible at once"
-    assert_gone(site, temporary, canary)
-    wait_for(lambda: not Path(path).exists(), SWEEP_S + 5)
-
-
-def zipped(path: Path) -> str:
-    """Return all that the files of an export say: a search of its bytes would find nothing."""
-    with zipfile.ZipFile(path) as file:
-        return "".join(file.read(name).decode() for name in file.namelist())
-
-
-def test_who_has_not_agreed_leaves_nothing_though_signed_in(site: Site, temporary: Path) -> None:
-    canary, since = new_canary(), time.time() - 5
-    client = consenting(site, "refuses@example.org")
-    data = {"csrfmiddlewaretoken": token(client, "/account/conversations/")}
-    client.post("/account/consent/keep-chats/withdraw/", data=data)
-
-    done = events_of(client.post("/api/chat", json=ask(f"{ANSWERABLE} {canary}")).text)[-1]
-
-    assert done["type"] == "done" and "kept_until" not in done
-    wait_for(lambda: not chat_keys(site), KEPT_S + 5)
     assert_nowhere(site, temporary, canary, since=since)
 
 

@@ -15,23 +15,9 @@ import pytest
 from tests.live import ROOT, Site, running_site, wait_for
 
 pytestmark = pytest.mark.slow
+ALICE = "alice@example.org"
 MESSAGES, CONVERSATIONS = 20_000, 2_000
 SWEEP = "from chat import retention; done = retention.delete_expired(); print(done.messages, done.conversations)"
-SIGN_IN = """
-from importlib import import_module
-from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from accounts.models import User
-from chat import consent
-person = User.objects.filter(email="{address}").first() or User.objects.create_user("{address}")
-consent.give(person, "en", "account")
-session = import_module(settings.SESSION_ENGINE).SessionStore()
-session[SESSION_KEY] = str(person.pk)
-session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
-session[HASH_SESSION_KEY] = person.get_session_auth_hash()
-session.save()
-print(session.session_key, person.pk)
-"""
 STORE = """
 import uuid
 from accounts.models import User
@@ -60,8 +46,8 @@ def alice(site: Site) -> Iterator[httpx.Client]:
 
 
 def signed_in(site: Site) -> httpx.Client:
-    key, _pk = site.manage("shell", "-v", "0", "-c", SIGN_IN.format(address="alice@example.org")).split()
-    return httpx.Client(base_url=site.url, cookies={"session": key}, timeout=20)
+    session = site.sign_in(ALICE, consenting=(ALICE,))[ALICE]
+    return httpx.Client(base_url=site.url, cookies={"session": session}, timeout=20)
 
 
 def run(site: Site, statement: str) -> list[tuple[object, ...]]:
