@@ -63,7 +63,7 @@ class OnDemandServer(Part):
             "LLM_GPU_WAKE_URL": f"{self.control_url}/wake",
             "LLM_GPU_SLEEP_URL": f"{self.control_url}/sleep",
             "LLM_GPU_STATE_URL": f"{self.control_url}/state",
-            # Nobody sends a bill for it: the machine is paid for by the month, so its seconds are counted and not priced.
+            # Nobody sends a bill for it: its seconds are counted and cost nothing.
             "LLM_GPU_USD_PER_HOUR": os.environ.get("LLM_GPU_USD_PER_HOUR") or "0",
         }
 

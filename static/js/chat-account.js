@@ -1,14 +1,15 @@
 // What the chat knows of a signed-in reader: the box that keeps chats, the second version, stored conversations.
 // Loaded when somebody is about to ask, so that a first visit pays nothing for it. Never on a page of another host.
 
-const SECOND = "second-version";
+import { loadWantsSecond, saveWantsSecond } from "./chat-storage.js";
 
 export class ChatAccount {
   #panel;
   #strip;
   #me = { signed_in: false };
+  wantsSecond = loadWantsSecond();
 
-  /** `panel` is the chat-panel, `hooks.open(conversation)` shows a stored one. */
+  /** `panel` is the chat-panel; `hooks.decided(keeps)` is called when a decision about keeping chats is saved. */
   constructor(panel, hooks) {
     this.#panel = panel;
     this.hooks = hooks;
@@ -18,15 +19,6 @@ export class ChatAccount {
 
   get signedIn() {
     return this.#me.signed_in;
-  }
-
-  /** Whether the reader wants a second version. Kept in this browser, because it is about this screen. */
-  get wantsSecond() {
-    try {
-      return localStorage.getItem(SECOND) !== "off";
-    } catch {
-      return true;
-    }
   }
 
   /** Ask the server who is there. Silence means a visitor. */
@@ -53,11 +45,8 @@ export class ChatAccount {
     second.closest("label").hidden = !this.#me.has_large;
     second.checked = this.wantsSecond;
     second.onchange = () => {
-      try {
-        localStorage.setItem(SECOND, second.checked ? "on" : "off");
-      } catch {
-        // Refused by the browser: it holds until the page is left.
-      }
+      this.wantsSecond = second.checked;
+      saveWantsSecond(second.checked);
     };
   }
 
@@ -69,7 +58,7 @@ export class ChatAccount {
         method: "POST",
         headers: { accept: "application/json", "x-csrftoken": this.#me.csrf_token },
         credentials: "same-origin",
-        body: new URLSearchParams({ agreed: "yes", language: this.#panel.language }),
+        body: new URLSearchParams({ agreed: "yes", channel: "chat", language: this.#panel.language }),
       });
       if (!response.ok) {
         throw new Error(String(response.status));

@@ -4,7 +4,7 @@ import { ChatConnection, doorsOf, newId, newSecret } from "./chat-connection.js"
 import {
   isEnded, isSetBack, isUpgrading, lampOf, messagesFor, newAnswer, plainText, quoteOf, reduce, rungOf,
 } from "./chat-state.js";
-import { loadConversation, loadTurns, saveConversation, saveTurns } from "./chat-storage.js";
+import { loadConversation, loadTurns, loadWantsSecond, saveConversation, saveTurns } from "./chat-storage.js";
 import { readWords } from "./chat-words.js";
 import { rungWords } from "./answer-card.js";
 
@@ -158,6 +158,7 @@ export class ChatPanel extends HTMLElement {
     if (this.#running() || (suggestion === null && !this.field.ready)) {
       return;
     }
+    this.#meet(); // not every browser moves the focus to a button that is pressed
     const question = (suggestion ?? this.field.value).trim();
     if (suggestion === null) {
       this.field.value = "";
@@ -173,7 +174,8 @@ export class ChatPanel extends HTMLElement {
     if (this.#conversation) {
       ask.conversation = this.#conversation;
     }
-    if (this.#account && !this.#account.wantsSecond) {
+    // Who is quicker than the look at who is signed in has chosen all the same.
+    if (!(this.#account?.wantsSecond ?? loadWantsSecond())) {
       ask.upgrade = false;
     }
     const turn = { question, ask, answer: newAnswer(), second: null };

@@ -1,8 +1,10 @@
-// What outlives a reload, in this tab only: the conversation, the answer on its way, the draft.
+// What outlives a reload, in this tab only: the conversation, the answer on its way, the draft. And one word that
+// outlives the tab: that this reader wants no second version.
 
 const CONVERSATION = "conversation";
 const DRAFT = "draft";
 const STORED = "stored-conversation";
+const SECOND = "second-version";
 
 function store() {
   try {
@@ -64,5 +66,26 @@ export function saveDraft(text) {
     }
   } catch {
     // As above.
+  }
+}
+
+/** Return whether the reader wants a second version. Kept in this browser, because it is about this screen. */
+export function loadWantsSecond() {
+  try {
+    return localStorage.getItem(SECOND) !== "off";
+  } catch {
+    return true;
+  }
+}
+
+export function saveWantsSecond(wants) {
+  try {
+    if (wants) {
+      localStorage.removeItem(SECOND);
+    } else {
+      localStorage.setItem(SECOND, "off");
+    }
+  } catch {
+    // Refused by the browser: it holds until the page is left.
   }
 }
