@@ -123,7 +123,6 @@ class Machine:
 
     def _stop(self, why: str) -> None:
         assert self.child is not None
-        self.why = why  # whoever looks while it ends is told already
         self.child.ask_to_stop()
         if not self.child.wait(STOP_S):
             self.child.kill()
