@@ -9,7 +9,7 @@ from chat import retention
 logger = logging.getLogger(__name__)
 
 
-@shared_task(acks_late=False)
+@shared_task
 def sweep_expired() -> None:
     """Delete what has expired, put the count on record. Runs every ``RETENTION_SWEEP_S``; the next run is the retry."""
     deleted = retention.delete_expired()

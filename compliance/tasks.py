@@ -9,7 +9,7 @@ from compliance import heads
 logger = logging.getLogger(__name__)
 
 
-@shared_task(acks_late=False)
+@shared_task
 def check_chains() -> None:
     """Check both chains once a UTC day. Runs every 15 minutes; whoever was down at midnight does it when back."""
     record = heads.check_once_a_day()

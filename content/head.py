@@ -159,7 +159,7 @@ def _words(view_name: str, slug: str, language: str) -> tuple[str, str]:
             _("Ask %(name)s") % {"name": settings.SITE_NAME},
             _(
                 "Ask the assistant of this site: the passage it found comes first, then an answer with a receipt. "
-                "No account, and nothing is stored."
+                "No account needed, nothing stored without consent."
             ),
         ),
         "content:blog": (

@@ -130,6 +130,7 @@ env = environ.Env(
     SEAL_MAX_AGE_DAYS=(int, 7),
     RETENTION_DAYS=(int, 7),
     RETENTION_SWEEP_S=(float, 300.0),
+    STORED_MESSAGES_MAX=(int, 2_000),
     REQUEST_READ_S=(float, 20.0),
     JOB_LEASE_S=(float, 120.0),
     JOB_SWEEP_S=(float, 30.0),
@@ -310,6 +311,8 @@ MFA_ADAPTER = "accounts.adapter.FactorAdapter"
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_PASSKEY_LOGIN_ENABLED = True
 MFA_TOTP_TOLERANCE = 1
+# A passkey signs in alone, so the device asks for its PIN, a finger or a face each time.
+MFA_WEBAUTHN_USER_VERIFICATION = "required"
 # Without https browsers give passkeys to this machine's own names only.
 MFA_WEBAUTHN_ALLOW_INSECURE_ORIGIN = not HTTPS
 
@@ -386,10 +389,10 @@ CELERY_BROKER_URL = (
 if CELERY_BROKER_URL.startswith("redis+socket:"):
     CELERY_BROKER_URL = CELERY_BROKER_URL.replace("?db=", "?virtual_host=")
 CELERY_TASK_IGNORE_RESULT = True
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
-CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 300, "socket_timeout": 5, "socket_connect_timeout": 5}
+# No acknowledgements: a task is a nudge, its row is the job, and a sweeper nudges again. With them, a task at hand when
+# Redis goes away ends the worker, because kombu cannot hand it back.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"ack_emulation": False, "socket_timeout": 5, "socket_connect_timeout": 5}
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -496,6 +499,7 @@ CHAT_AUTH_CPU_FIRST: bool = env("CHAT_AUTH_CPU_FIRST")
 SEAL_MAX_AGE_DAYS: int = env("SEAL_MAX_AGE_DAYS")
 RETENTION_DAYS: int = env("RETENTION_DAYS")
 RETENTION_SWEEP_S: float = env("RETENTION_SWEEP_S")
+STORED_MESSAGES_MAX: int = env("STORED_MESSAGES_MAX")
 
 # --- Security headers -----------------------------------------------------------------------
 

@@ -12,17 +12,14 @@ logger = logging.getLogger(__name__)
 HEARTBEAT_KEY = "worker:heartbeat"
 HEARTBEAT_KEPT_S = 60
 
-# What beat calls again anyway is acknowledged before it runs: with a task at hand when Redis goes away, the transport
-# cannot hand it back, and the worker would end for it.
 
-
-@shared_task(acks_late=False)
+@shared_task
 def heartbeat() -> None:
     """Tell ``manage.py doctor`` and the admin that beat, broker and worker all work."""
     cache.set(HEARTBEAT_KEY, int(time.time()), HEARTBEAT_KEPT_S)
 
 
-@shared_task(acks_late=False)
+@shared_task
 def sync_search() -> None:
     """Let the search find what is published now. Runs every 30 s; the next run is the retry."""
     synced = search.sync_search()
