@@ -80,4 +80,5 @@ def _as_json(answer: Message) -> dict[str, Any]:
         "receipt": answer.receipt,
         "seal": answer.seal,
         "upgrades": str(answer.upgrades) if answer.upgrades else None,
+        "kept_until": answer.expires_at.isoformat(),
     }

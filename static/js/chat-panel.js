@@ -12,11 +12,11 @@ const STOPPED = { finish_reason: "stopped", rung: null, receipt: null, seal: nul
 
 /** Return a turn of this page for one of a stored conversation. */
 function turnOf({ question, ask, versions }) {
-  const answers = versions.map((version) => ({
+  const answers = versions.map((version, place) => ({
     ...newAnswer(),
     phase: "done",
     finish: version.finish_reason,
-    sources: version.sources,
+    sources: place === 0 ? version.sources : [], // a second version stands below the quote of the first
     text: version.text,
     rung: version.rung,
     receipt: version.receipt,
