@@ -7,7 +7,7 @@ from django.db import transaction
 from django.forms import ModelForm
 from django.http import HttpRequest
 
-from accounts import job_admin  # noqa: F401 - registers the lists of jobs
+from accounts import job_admin, sessions  # noqa: F401 - job_admin registers the lists of jobs
 from accounts.models import User
 from compliance import audit
 
@@ -32,9 +32,14 @@ class UserAdmin(admin.ModelAdmin):
 
     @transaction.atomic
     def save_model(self, request: HttpRequest, obj: User, form: ModelForm, change: bool) -> None:
-        """Save the one thing that staff may change here, whether the account is open, and write it down."""
+        """Save the one thing that staff may change here, whether the account is open, and write it down.
+
+        Whoever is switched off is signed out everywhere, open sockets too, and stays so when switched on again.
+        """
         super().save_model(request, obj, form, change)
         if "is_active" in form.changed_data and isinstance(request.user, User):
+            if not obj.is_active:
+                sessions.end_all(obj, actor=request.user)
             audit.record(
                 "user.switched",
                 actor=request.user,

@@ -20,8 +20,9 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 
 from accounts import browsers
+from accounts.addresses import mailbox
 from accounts.errors import TooMany, TooSoon
-from accounts.models import FailedSignIn, SignInCode
+from accounts.models import FailedSignIn, SignInCode, User
 from compliance.alarms import alarm
 
 logger = logging.getLogger(__name__)
@@ -38,23 +39,22 @@ PAUSE_S = 30
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """Where a request is counted. ``known``: the browser has been seen with this person."""
+    """Where a request is counted. ``known``: the browser has been seen with this person. ``owned``: there is one."""
 
     key: str
     known: bool
-
-
-def address_digest(email: str) -> str:
-    """Return what stands for an e-mail address, whatever its case, in rows that outlive a sign-in."""
-    text = f"e-mail:{email.strip().lower()}"
-    return hmac.new(settings.PRIVACY_PEPPER.encode(), text.encode(), hashlib.sha256).hexdigest()
+    owned: bool
 
 
 def bucket_for(email: str, browser: str) -> Bucket:
-    """Return the bucket of an address for a browser, which is named by its digest, "" for one without."""
+    """Return the bucket of an address for a browser, which is named by its digest, "" for one without.
+
+    Addresses that differ in a ``+tag`` arrive in one mailbox, so they have one bucket.
+    """
     known = browsers.is_known(email, browser)
-    text = f"bucket:{email.strip().lower()}:{browser if known else ''}"
-    return Bucket(hmac.new(settings.PRIVACY_PEPPER.encode(), text.encode(), hashlib.sha256).hexdigest(), known)
+    text = f"bucket:{mailbox(email)}:{browser if known else ''}"
+    key = hmac.new(settings.PRIVACY_PEPPER.encode(), text.encode(), hashlib.sha256).hexdigest()
+    return Bucket(key, known, owned=User.objects.with_address(email).exists())
 
 
 def lock(name: str) -> None:
@@ -63,26 +63,36 @@ def lock(name: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 7302))", [name])
 
 
+def lock_both(bucket: Bucket, address_name: str) -> None:
+    """Wait until nobody else counts in this bucket or for this client address. Always in this order."""
+    lock(bucket.key)
+    lock(f"address:{address_name}")
+
+
 def check_may_ask(bucket: Bucket, address_name: str) -> None:
-    """Return if one more code may be sent. The caller holds the bucket's lock. Raises TooMany, TooSoon."""
+    """Return if one more code may be sent. The caller holds both locks. Raises TooMany, TooSoon.
+
+    A code whose mail did not go out counts for the pause and for the client's address, so that a mail server in
+    trouble is not asked without end; it is none of the ten of the person it never reached.
+    """
     check_may_try(bucket, address_name)
     codes = SignInCode.objects.filter(issued_at__gt=Now() - WINDOW)
     asked = codes.filter(bucket=bucket.key)
     for age in asked.annotate(age=_age("issued_at")).order_by("age").values_list("age", flat=True)[:1]:
         if age.total_seconds() < PAUSE_S:
             raise TooSoon(PAUSE_S - int(age.total_seconds()))
-    _check(asked, "issued_at", CODES_PER_BUCKET)
+    _check(asked.exclude(sent_at=None, email=""), "issued_at", CODES_PER_BUCKET)
     if not bucket.known:
         _check(codes.filter(address_name=address_name), "issued_at", CODES_PER_ADDRESS)
 
 
 def check_may_try(bucket: Bucket, address_name: str) -> None:
-    """Return if one more code may be compared. The caller holds the bucket's lock. Raises TooMany."""
+    """Return if one more code may be compared. The caller holds both locks. Raises TooMany."""
     failures = FailedSignIn.objects.filter(at__gt=Now() - WINDOW)
     _check(failures.filter(bucket=bucket.key), "at", FAILURES_PER_BUCKET)
     _check(failures.filter(address_name=address_name), "at", FAILURES_PER_ADDRESS)
     if not bucket.known:
-        _check(failures, "at", FAILURES_SITE_WIDE)
+        _check(failures.filter(at_account=True), "at", FAILURES_SITE_WIDE)
 
 
 def begin(bucket: Bucket, address_name: str) -> int:
@@ -91,10 +101,11 @@ def begin(bucket: Bucket, address_name: str) -> int:
     Counted first, so that neither parallel guesses nor a process that dies in between come for free.
     """
     with transaction.atomic():
-        lock(bucket.key)
-        lock(f"address:{address_name}")
+        lock_both(bucket, address_name)
         check_may_try(bucket, address_name)
-        return int(FailedSignIn.objects.create(bucket=bucket.key, address_name=address_name).pk)
+        failure = FailedSignIn(bucket=bucket.key, address_name=address_name, at_account=bucket.owned)
+        failure.save()
+        return int(failure.pk)
 
 
 def forgive(failure: int) -> None:
@@ -103,8 +114,11 @@ def forgive(failure: int) -> None:
 
 
 def failures_site_wide() -> int:
-    """Return the wrong codes of the last 24 hours."""
-    return FailedSignIn.objects.filter(at__gt=Now() - WINDOW).count()
+    """Return the wrong codes of the last 24 hours at addresses that have an account.
+
+    At others they would cost nothing: codes sent to anybody, and three wrong tries each.
+    """
+    return FailedSignIn.objects.filter(at_account=True, at__gt=Now() - WINDOW).count()
 
 
 def take_challenge(address_name: str) -> None:

@@ -31,7 +31,8 @@ def browser_of(request: HttpRequest) -> str:
 
 def is_known(email: str, digest: str) -> bool:
     """Whether the person with this address has signed in in this browser. Asks the same for an unknown address."""
-    return KnownBrowser.objects.filter(user__email__iexact=email, digest=digest, last_seen_at__gt=Now() - KEPT).exists()
+    people = User.objects.with_address(email)
+    return KnownBrowser.objects.filter(user__in=people, digest=digest, last_seen_at__gt=Now() - KEPT).exists()
 
 
 def remember(request: HttpRequest, response: HttpResponse, user: User) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import transaction
-from django.db.models.functions import Now
+from django.db.models.functions import Lower, Now
 
 from accounts import export, mail, sessions
 from accounts.errors import MailRefused, MailUnavailable
@@ -78,7 +78,8 @@ def _delete(user: User) -> dict[str, int]:
     content_type = ContentType.objects.get_for_model(User)
     counts["admin_log"] = LogEntry.objects.filter(content_type=content_type, object_id=str(user.pk)).delete()[0]
     # A code that still waits holds the address without belonging to anybody.
-    SignInCode.objects.filter(email__iexact=user.email).update(email="")
+    waiting = SignInCode.objects.alias(lowered=Lower("email")).filter(lowered=user.email.lower())
+    waiting.update(email="")
     _total, by_model = user.delete()
     for label, count in by_model.items():
         counts[label.lower()] = counts.get(label.lower(), 0) + count

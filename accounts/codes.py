@@ -35,14 +35,14 @@ def send(email: str, purpose: SignInCode.Purpose, at: Place, language: str) -> S
     """Send a fresh code to an address, whether anybody has an account there or not, and return its row.
 
     The mail goes out within this call and outside any transaction. Raises TooSoon, TooMany, MailUnavailable; a code
-    whose mail did not go out does not count.
+    whose mail did not go out counts for the pause and for the client's address only.
     """
     code, row = _issue(email, purpose, at)
     context = {"code": code, "minutes": settings.CODE_AGE_S // 60}
     try:
         mail.send_now("code", email, language, context)
     except MailUnavailable:
-        row.delete()
+        SignInCode.objects.filter(pk=row.pk).update(email="")
         raise
     SignInCode.objects.filter(pk=row.pk).update(sent_at=Now())
     return row
@@ -54,7 +54,7 @@ def compare(public_id: uuid.UUID | str, code: str, purpose: SignInCode.Purpose, 
     The try is counted before the comparison, in one UPDATE that also decides whether there is one left: of any
     number of parallel tries three are compared, and after three wrong ones the right code is refused too.
     """
-    row = SignInCode.objects.filter(public_id=public_id, purpose=purpose).first()
+    row = SignInCode.objects.filter(public_id=public_id, purpose=purpose).exclude(email="").first()
     if row is None:
         raise CodeRefused
     bucket = attempts.bucket_for(row.email, at.browser)
@@ -68,10 +68,16 @@ def compare(public_id: uuid.UUID | str, code: str, purpose: SignInCode.Purpose, 
         if compared == SignInCode.MAX_COMPARED:
             logger.warning("sign-in code void after %d wrong tries", compared)
         raise CodeRefused(SignInCode.MAX_COMPARED - compared)
-    if not SignInCode.objects.filter(pk=row.pk, used_at=None).update(used_at=Now(), email=""):
+    # An erasure that came in between has taken the address away.
+    if not SignInCode.objects.filter(pk=row.pk, used_at=None).exclude(email="").update(used_at=Now(), email=""):
         raise CodeRefused
     attempts.forgive(failure)
     return row
+
+
+def address_of(public_id: uuid.UUID | str) -> str:
+    """Return the address that a code went to; "" once it is over, or its person erased."""
+    return SignInCode.objects.filter(public_id=public_id).values_list("email", flat=True).first() or ""
 
 
 def is_open(public_id: uuid.UUID | str) -> bool:
@@ -85,7 +91,7 @@ def tell_refused(email: str, bucket: Bucket) -> None:
         return
     with transaction.atomic():
         attempts.lock(f"told:{bucket.key}")
-        owner = User.objects.filter(email__iexact=email, is_active=True).first()
+        owner = User.objects.with_address(email).filter(is_active=True).first()
         if owner is None or mailqueue.queue(owner, "signin-refused", once_within=TOLD_EVERY) is None:
             return
         logger.warning("new browsers refused for one account")
@@ -105,7 +111,7 @@ def _issue(email: str, purpose: SignInCode.Purpose, at: Place) -> tuple[str, Sig
     code, public_id = f"{secrets.randbelow(10**DIGITS):0{DIGITS}}", uuid.uuid4()
     try:
         with transaction.atomic():
-            attempts.lock(bucket.key)
+            attempts.lock_both(bucket, at.address_name)
             attempts.check_may_ask(bucket, at.address_name)
             row = SignInCode.objects.create(
                 public_id=public_id,

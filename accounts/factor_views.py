@@ -1,4 +1,4 @@
-"""A person's passkeys, authenticator app and recovery codes. Each change wants fresh proof."""
+"""A person's passkeys, authenticator app and recovery codes. Each change wants fresh proof: ``factors.opened_by``."""
 
 from http import HTTPStatus
 from io import BytesIO
@@ -18,9 +18,8 @@ from accounts.models import User
 from accounts.pages import account_page
 from accounts.proof import fresh_proof_required
 
-# Staff come in by a link to add their first factor, so the link is proof enough for that and for its recovery codes.
-adding = fresh_proof_required(also=(proof.LINK,))
-changing = fresh_proof_required(back="accounts:factors")
+adding = fresh_proof_required(enough=factors.opened_by)
+changing = fresh_proof_required(back="accounts:factors", enough=factors.opened_by)
 
 
 @never_cache
@@ -112,7 +111,7 @@ def recovery_codes(request: HttpRequest) -> HttpResponse:
 @changing
 @require_POST
 def recovery_codes_renew(request: HttpRequest) -> HttpResponse:
-    factors.renew_recovery_codes(_person(request))
+    factors.renew_recovery_codes(request, _person(request))
     return redirect("accounts:recovery-codes")
 
 

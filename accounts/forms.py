@@ -1,11 +1,13 @@
 """What is typed to sign in: an address, a code, a name for a passkey."""
 
+import json
 import re
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
+from accounts.addresses import INVALID, canonical
 from accounts.codes import DIGITS
 from accounts.factors import MAX_NAME_CHARS
 
@@ -17,14 +19,11 @@ MAX_CREDENTIAL_CHARS = 20_000
 class EnterForm(forms.Form):
     email = forms.EmailField(
         max_length=254,
-        error_messages={
-            "required": _("Enter your e-mail address."),
-            "invalid": _("This is not an e-mail address. It looks like name@example.org."),
-        },
+        error_messages={"required": _("Enter your e-mail address."), "invalid": INVALID},
     )
 
     def clean_email(self) -> str:
-        return str(self.cleaned_data["email"]).strip()
+        return canonical(self.cleaned_data["email"])
 
 
 class CodeForm(forms.Form):
@@ -51,11 +50,14 @@ class FactorCodeForm(forms.Form):
 class CredentialForm(forms.Form):
     """What a browser answers about a passkey."""
 
-    credential = forms.JSONField()
+    credential = forms.CharField(max_length=MAX_CREDENTIAL_CHARS)
     name = forms.CharField(max_length=MAX_NAME_CHARS, required=False)
 
     def clean_credential(self) -> dict[str, Any]:
-        credential = self.cleaned_data["credential"]
+        try:
+            credential = json.loads(self.cleaned_data["credential"])
+        except (ValueError, RecursionError):
+            credential = None
         if not isinstance(credential, dict) or not isinstance(credential.get("response"), dict):
             raise forms.ValidationError(_("The passkey could not be read."))
         return credential

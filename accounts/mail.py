@@ -9,6 +9,7 @@ from smtplib import SMTPException, SMTPRecipientsRefused
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
+from django.db import connection
 from django.template.loader import render_to_string
 from django.utils import translation
 
@@ -21,10 +22,13 @@ TRIES = 2
 def send_now(template: str, to: str, language: str, context: Mapping[str, object]) -> None:
     """Hand one mail to the mail server within this call: ``MAIL_TIMEOUT_S`` per step of the talk, two tries.
 
-    The second try is safe: the worst it does is the same mail twice. Raises MailRefused when the server will not take
-    this recipient, MailUnavailable when it cannot be reached or takes nothing now.
+    Outside a transaction the connection to the database goes back to its pool first: a mail server that is slow would
+    otherwise hold all of them. The second try is safe: the worst it does is the same mail twice. Raises MailRefused
+    when the server will not take this recipient, MailUnavailable when it cannot be reached or takes nothing now.
     """
     message = rendered(template, to, language, context)
+    if not connection.in_atomic_block:
+        connection.close()
     for attempt in range(1, TRIES + 1):
         try:
             message.connection = get_connection(timeout=settings.MAIL_TIMEOUT_S)

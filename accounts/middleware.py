@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
@@ -59,7 +59,10 @@ class AccountPagesMiddleware:
 
     async def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path.startswith(SPEAKING):
-            language = await _language(request)
+            try:
+                language = await _language(request)
+            except STORES_AWAY:
+                return _restarting()  # at once: the view would wait for the same store a second time
             if language:
                 translation.activate(language)
                 request.LANGUAGE_CODE = translation.get_language()
@@ -71,25 +74,27 @@ class AccountPagesMiddleware:
             return None
         try:
             user = await request.auser()
+            name = request.resolver_match.view_name if request.resolver_match else ""
+            if not isinstance(user, User) or not user.is_staff or name in OPEN_TO_UNPROVEN_STAFF:
+                return None
+            proven = await sync_to_async(proof.has_factor)(request, user)
         except STORES_AWAY:
             # Whoever it is, nobody can say whether they may see the page.
-            return HttpResponse(_("A part of this site is restarting."), status=503, headers={"Retry-After": "5"})
-        name = request.resolver_match.view_name if request.resolver_match else ""
-        if not isinstance(user, User) or not user.is_staff or name in OPEN_TO_UNPROVEN_STAFF:
-            return None
-        return None if proof.has_factor(request, user) else redirect("accounts:factors")
+            return _restarting()
+        return None if proven else redirect("accounts:factors")
+
+
+def _restarting() -> HttpResponse:
+    return HttpResponse(_("A part of this site is restarting."), status=503, headers={"Retry-After": "5"})
 
 
 async def _language(request: HttpRequest) -> str:
-    """Return the language a page of these is to be in, "" to leave it to the browser."""
+    """Return the language a page of these is to be in, "" to leave it to the browser. Raises what the stores do."""
     asked = request.GET.get("language", "")
     if asked in dict(settings.LANGUAGES):
         return asked
     if settings.SESSION_COOKIE_NAME not in request.COOKIES:
         return ""
-    try:
-        user = await request.auser()
-        kept = user.language if isinstance(user, User) else await request.session.aget(SESSION_KEY, "")
-    except STORES_AWAY:
-        return ""
+    user = await request.auser()
+    kept = user.language if isinstance(user, User) else await request.session.aget(SESSION_KEY, "")
     return kept if kept in dict(settings.LANGUAGES) else ""

@@ -11,24 +11,41 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractBaseUser, BaseUserManager, PermissionsMixin
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F
 from django.db.models.functions import Lower, Now
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from accounts.addresses import canonical
+
 MAX_TRIES = 3
 
 
 class UserManager(BaseUserManager["User"]):
-    """Users are found by address without regard to case."""
+    """Users are made and found by the one spelling of their address."""
+
+    def with_address(self, text: str) -> models.QuerySet["User"]:
+        """Return the person with an address, or nobody; also nobody for what is no address.
+
+        Never by ``iexact``: PostgreSQL compares in capitals, where letters of other alphabets become ours.
+        """
+        try:
+            address = canonical(text)
+        except ValidationError:
+            return self.none()
+        return self.alias(lowered=Lower("email")).filter(lowered=address)
 
     def get_by_natural_key(self, username: str | None) -> "User":
-        return self.get(email__iexact=username or "")
+        return self.with_address(username or "").get()
 
     def create_user(self, email: str, **fields: object) -> "User":
-        """Create a person without a password: sign-in is by code, never by a secret we would keep."""
-        user = self.model(email=self.normalize_email(email).strip(), **fields)
+        """Create a person without a password: sign-in is by code, never by a secret we would keep.
+
+        Raises ValidationError for what is no address, or one that somebody has.
+        """
+        user = self.model(email=canonical(email), **fields)
         user.set_unusable_password()
         user.full_clean(exclude=["password"])
         user.save(using=self._db)
@@ -222,7 +239,8 @@ class UserSession(models.Model):
 class SignInCode(models.Model):
     """A code that was sent to an address: who may try it, how often it was tried, whether it was used.
 
-    Rows stay for a day because they are what is counted. The address itself goes as soon as the code is over.
+    Rows stay for a day because they are what is counted. The address itself goes as soon as the code is over. A row
+    with neither an address nor ``sent_at`` is of a mail that did not go out.
     """
 
     class Purpose(models.TextChoices):
@@ -260,10 +278,14 @@ class SignInCode(models.Model):
 
 
 class FailedSignIn(models.Model):
-    """One wrong code. Counted for 24 hours by bucket, by the day's name of the client's address, and altogether."""
+    """One wrong code. Counted for 24 hours by bucket, by the day's name of the client's address, and altogether.
+
+    ``at_account``: somebody has an account with the address it was for. Only these are counted altogether.
+    """
 
     bucket = models.CharField(_("bucket"), max_length=64)
     address_name = models.CharField(_("name of the client address"), max_length=24)
+    at_account = models.BooleanField(_("at an account"), default=False)
     at = models.DateTimeField(_("time"), db_default=Now())
 
     class Meta:

@@ -11,6 +11,7 @@ from typing import Any
 
 from allauth.account.authentication import get_authentication_records
 from allauth.account.internal.flows.login import record_authentication
+from allauth.mfa.models import Authenticator
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -21,6 +22,7 @@ from django.utils.http import urlencode
 from accounts.models import User
 
 View = Callable[..., HttpResponse]
+Enough = Callable[[User], tuple[str, ...]]
 FACTOR = "mfa"
 LINK = "link"
 FRESH = ("code", FACTOR)
@@ -41,25 +43,28 @@ def is_fresh(request: HttpRequest, *methods: str) -> bool:
 
 
 def has_factor(request: HttpRequest, user: User) -> bool:
-    """Whether this session has proven a second factor of ``user``, at any time."""
+    """Whether this session has proven a second factor of ``user``, at any time, that the person still has."""
     return any(each.get("method") == FACTOR for each in _records(request, user))
 
 
-def fresh_proof_required(view: View | None = None, *, back: str = "", also: tuple[str, ...] = ()) -> Any:
+def fresh_proof_required(view: View | None = None, *, back: str = "", enough: Enough | None = None) -> Any:
     """Let a view run only for somebody who has proven within half an hour that it is them; send others to prove it.
 
     After the proof they are sent to the same address, or for a view that takes no GET to the one named ``back``.
-    ``also`` are further methods that are enough here.
+    ``enough`` says which methods open this view to a person; a code or a factor unless given.
     """
 
     def require(view: View) -> View:
         @login_required
         @wraps(view)
         def proven(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
-            if is_fresh(request, *FRESH, *also):
+            methods = enough(request.user) if enough and isinstance(request.user, User) else FRESH
+            if is_fresh(request, *methods):
                 return view(request, *args, **kwargs)
-            address = reverse(back) if back else request.path
-            return redirect(f"{reverse('accounts:proof')}?{urlencode({'next': address})}")
+            wanted = {"next": reverse(back) if back else request.path}
+            if methods == (FACTOR,):
+                wanted["factor"] = "1"
+            return redirect(f"{reverse('accounts:proof')}?{urlencode(wanted)}")
 
         return proven
 
@@ -67,4 +72,8 @@ def fresh_proof_required(view: View | None = None, *, back: str = "", also: tupl
 
 
 def _records(request: HttpRequest, user: User) -> list[dict[str, Any]]:
-    return list(get_authentication_records(request, user))
+    """Return what the session has proven, without factors that were removed or lost since."""
+    records = list(get_authentication_records(request, user))
+    shown = {each.get("id") for each in records if each.get("method") == FACTOR}
+    held = set(Authenticator.objects.filter(user=user, pk__in=shown).values_list("pk", flat=True)) if shown else set()
+    return [each for each in records if each.get("method") != FACTOR or each.get("id") in held]

@@ -104,6 +104,8 @@ def _page(request: HttpRequest, status: HTTPStatus = HTTPStatus.OK, **facts: obj
         "next": next_of(request),
         # The admin takes no code by mail.
         "factor_only": "factor" in request.GET or "factor" in request.POST,
+        # Staff add their first factor after a link of the operator's; a code proves nothing that opens anything.
+        "link_needed": user.is_staff and not factors.has_any(user),
         "minutes": settings.PROOF_AGE_S // 60,
         **facts,
     }

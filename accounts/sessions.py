@@ -74,18 +74,21 @@ def end(user: User, public_id: uuid.UUID) -> bool:
     return True
 
 
-def end_others(user: User, current: str) -> int:
-    """End every session of a person but the one with the key ``current``. Returns how many."""
+def end_others(user: User, current: str, *, actor: User | str | None = None) -> int:
+    """End every session of a person but the one with the key ``current``. Returns how many.
+
+    ``actor`` is who does it, for the audit log: the person unless given.
+    """
     keys = list(
         UserSession.objects.filter(user=user).exclude(session_key=current).values_list("session_key", flat=True)
     )
-    _end(user, keys)
+    _end(user, keys, actor)
     return len(keys)
 
 
-def end_all(user: User) -> int:
+def end_all(user: User, *, actor: User | str | None = None) -> int:
     """End every session of a person. Returns how many."""
-    return end_others(user, current="")
+    return end_others(user, current="", actor=actor)
 
 
 def forget_dead() -> int:
@@ -105,7 +108,7 @@ def _living() -> QuerySet[Session]:
 
 
 @transaction.atomic
-def _end(user: User, keys: list[str]) -> None:
+def _end(user: User, keys: list[str], actor: User | str | None = None) -> None:
     if not keys:
         return
     # Row and cache before the commit: with Redis away nothing is ended, and the person is told to try again. And once
@@ -114,7 +117,7 @@ def _end(user: User, keys: list[str]) -> None:
     UserSession.objects.filter(session_key__in=keys).delete()
     transaction.on_commit(lambda: _delete(keys))
     transaction.on_commit(lambda: _tell(keys))
-    audit.record("session.ended", actor=user, object_kind="user", object_id=user.public_id, sessions=len(keys))
+    audit.record("session.ended", actor=actor or user, object_kind="user", object_id=user.public_id, sessions=len(keys))
 
 
 def _delete(keys: list[str]) -> None:

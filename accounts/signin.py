@@ -9,6 +9,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 
 from accounts import browsers, proof
+from accounts.errors import CodeRefused
 from accounts.models import User
 from compliance import audit
 
@@ -16,18 +17,27 @@ logger = logging.getLogger(__name__)
 
 
 def person_for(email: str, language: str) -> User:
-    """Return the person with an address that has just been proven; the account is made if there is none."""
-    found = User.objects.filter(email__iexact=email).first()
+    """Return the person with an address that has just been proven; the account is made if there is none.
+
+    Raises CodeRefused when what is found or could be made is not the address that was proven, letter for letter.
+    """
+    found = User.objects.with_address(email).first()
     if found is not None:
-        return found
+        return _proven(found, email)
     try:
         with transaction.atomic():
             made = User.objects.create_user(email, language=language)
             audit.record("account.created", actor=made, object_kind="user", object_id=made.public_id)
     except (IntegrityError, ValidationError):
         # Somebody was faster with the same address.
-        return User.objects.get(email__iexact=email)
+        return _proven(User.objects.with_address(email).first(), email)
     return made
+
+
+def _proven(found: User | None, email: str) -> User:
+    if found is None or found.email.lower() != email.lower():
+        raise CodeRefused
+    return found
 
 
 def enter(request: HttpRequest, user: User, method: str, *, next_url: str, **facts: object) -> HttpResponse:

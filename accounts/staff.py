@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
-from accounts import proof
+from accounts import proof, sessions
 from accounts.errors import BeingErased, LinkRefused
 from accounts.models import AccountClosure, User
 from compliance import audit
@@ -30,14 +30,16 @@ class StaffSite(AdminSite):
 def make_staff(email: str) -> User:
     """Return the person with this address as active staff with every permission, made if not there.
 
-    Raises BeingErased for somebody who has asked to be erased.
+    Every session they have ends: one from before was opened by less than staff show. Raises BeingErased for somebody
+    who has asked to be erased.
     """
-    user = User.objects.filter(email__iexact=email).first() or User.objects.create_user(email)
+    user = User.objects.with_address(email).first() or User.objects.create_user(email)
     if AccountClosure.objects.filter(user=user).exists():
         raise BeingErased
     before: dict[str, Value] = {"staff": user.is_staff, "superuser": user.is_superuser, "active": user.is_active}
     user.is_staff = user.is_superuser = user.is_active = True
     user.save(update_fields=["is_staff", "is_superuser", "is_active"])
+    sessions.end_all(user, actor=audit.OPERATOR)
     after: dict[str, Value] = dict.fromkeys(before, True)
     audit.record(
         "staff.made", actor=audit.OPERATOR, object_kind="user", object_id=user.public_id, before=before, after=after
@@ -47,8 +49,12 @@ def make_staff(email: str) -> User:
 
 @transaction.atomic
 def forget_factors(user: User) -> int:
-    """Delete every factor of somebody who has lost them all, and return how many. The next link leads to enrolment."""
+    """Delete every factor of somebody who has lost them all, and return how many. The next link leads to enrolment.
+
+    Whoever holds what was lost may be signed in with it, so every session ends.
+    """
     count, _each = Authenticator.objects.filter(user=user).delete()
+    sessions.end_all(user, actor=audit.OPERATOR)
     audit.record(
         "account.factors-reset", actor=audit.OPERATOR, object_kind="user", object_id=user.public_id, count=count
     )

@@ -44,7 +44,7 @@ JOBS: tuple[tuple[Any, Any], ...] = (
 )
 
 
-@shared_task(acks_late=False)  # beat calls it again anyway: siteproject/tasks.py
+@shared_task
 def sweep() -> None:
     """Give up what failed three times, nudge what is due, let exports expire. Runs every ``JOB_SWEEP_S``."""
     for model, task in JOBS:
@@ -55,7 +55,7 @@ def sweep() -> None:
     export.expire()
 
 
-@shared_task(acks_late=False)
+@shared_task
 def tidy() -> None:
     """Forget what is over: sessions, codes, browsers not seen for 400 days, mail and files of mail. Runs every hour."""
     SessionStore.clear_expired()

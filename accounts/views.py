@@ -53,8 +53,8 @@ def enter(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 def code(request: HttpRequest) -> HttpResponse:
     """Take the code; the account of a new address is made here, once the address is proven."""
-    pending = request.session.get(PENDING)
-    if isinstance(request.user, User) or not pending:
+    pending = _pending(request)
+    if isinstance(request.user, User) or pending is None:
         return redirect("accounts:enter")
     form = CodeForm(request.POST or None)
     if request.method == "GET":
@@ -63,11 +63,11 @@ def code(request: HttpRequest) -> HttpResponse:
         return _code_page(request, form, pending, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     try:
         row = codes.compare(pending["code"], form.cleaned_data["code"], ENTER, place_of(request))
+        user = signin.person_for(row.email, get_language() or settings.LANGUAGE_CODE)
     except CodeRefused as refused:
         return _code_page(request, form, pending, refused=refused, status=HTTPStatus.UNPROCESSABLE_ENTITY)
     except TooMany as limit:
         return _code_page(request, form, pending, limit=limit, status=HTTPStatus.TOO_MANY_REQUESTS)
-    user = signin.person_for(row.email, get_language() or settings.LANGUAGE_CODE)
     del request.session[PENDING]
     return signin.enter(request, user, "code", next_url=pending["next"])
 
@@ -76,8 +76,8 @@ def code(request: HttpRequest) -> HttpResponse:
 @require_POST
 def code_send(request: HttpRequest) -> HttpResponse:
     """Send a new code to the address of before; the one of before stays good until its time is up."""
-    pending = request.session.get(PENDING)
-    if not pending:
+    pending = _pending(request)
+    if pending is None:
         return redirect("accounts:enter")
     try:
         _send(request, pending["email"], pending["next"])
@@ -222,9 +222,17 @@ def _send(request: HttpRequest, email: str, next_url: str) -> None:
     """Send a code and let this browser wait for it. Raises TooMany, MailUnavailable."""
     language = get_language() or settings.LANGUAGE_CODE
     row = codes.send(email, ENTER, place_of(request), language)
-    request.session[PENDING] = {"code": str(row.public_id), "email": email, "next": next_url}
+    # Not the address: a session outlives an erasure.
+    request.session[PENDING] = {"code": str(row.public_id), "next": next_url}
     request.session[LANGUAGE_KEY] = language
     request.session.set_expiry(ANONYMOUS_SESSION_S)
+
+
+def _pending(request: HttpRequest) -> dict[str, str] | None:
+    """Return which code this browser waits for, where it went and what comes then; None when there is none."""
+    pending: dict[str, str] | None = request.session.get(PENDING)
+    email = codes.address_of(pending["code"]) if pending else ""
+    return {**pending, "email": email} if pending and email else None
 
 
 def _enter_page(

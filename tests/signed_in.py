@@ -4,7 +4,8 @@ import re
 import time
 
 import httpx
-from allauth.mfa.totp.internal.auth import format_hotp_value, hotp_value
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.internal.auth import TOTP, format_hotp_value, generate_totp_secret, hotp_value
 from django.test import Client
 
 from accounts.models import User
@@ -13,10 +14,15 @@ METHODS, METHODS_OF = "account_authentication_methods", "account_authentication_
 
 
 def sign_in(client: Client, user: User, *methods: str, at: float | None = None) -> None:
-    """Sign ``user`` in as if they had just proven ``methods``: ``code``, ``mfa``, ``link``."""
+    """Sign ``user`` in as if they had just proven ``methods``: ``code``, ``mfa``, ``link``.
+
+    ``mfa`` is an authenticator app, which they are given if they have no factor yet.
+    """
     client.force_login(user)
     session = client.session
-    session[METHODS] = [{"method": method, "at": time.time() if at is None else at} for method in methods]
+    shown = {"id": _factor_of(user).pk} if "mfa" in methods else {}
+    when = time.time() if at is None else at
+    session[METHODS] = [{"method": method, "at": when, **(shown if method == "mfa" else {})} for method in methods]
     session[METHODS_OF] = str(user.pk)
     session.save()
 
@@ -47,6 +53,11 @@ def secret_on(page: str) -> str:
     found = re.search(r'class="door-secret">([A-Z2-7 ]+)<', page)
     assert found, page[:500]
     return found.group(1)
+
+
+def _factor_of(user: User) -> Authenticator:
+    found = Authenticator.objects.filter(user=user, type__in=["totp", "webauthn"]).first()
+    return found or TOTP.activate(user, generate_totp_secret()).instance
 
 
 def _token(page: httpx.Response) -> dict[str, str]:

@@ -20,6 +20,7 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("bucket", models.CharField(max_length=64, verbose_name="bucket")),
                 ("address_name", models.CharField(max_length=24, verbose_name="name of the client address")),
+                ("at_account", models.BooleanField(default=False, verbose_name="at an account")),
                 ("at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name="time")),
             ],
             options={

@@ -9,8 +9,15 @@ from django.core import mail
 from django.db import connection
 from django.test import Client
 
-from accounts import attempts, codes
-from accounts.attempts import CODES_PER_BUCKET, FAILURES_PER_ADDRESS, FAILURES_PER_BUCKET, FAILURES_SITE_WIDE, WINDOW
+from accounts import attempts, closing, codes
+from accounts.attempts import (
+    CODES_PER_ADDRESS,
+    CODES_PER_BUCKET,
+    FAILURES_PER_ADDRESS,
+    FAILURES_PER_BUCKET,
+    FAILURES_SITE_WIDE,
+    WINDOW,
+)
 from accounts.codes import Place
 from accounts.errors import CodeRefused, TooMany, TooSoon
 from accounts.models import FailedSignIn, KnownBrowser, QueuedMail, SignInCode, User
@@ -40,7 +47,7 @@ def fail(row: SignInCode, code: str, at: Place = NOWHERE) -> None:
         codes.compare(row.public_id, wrong(code), ENTER, at)
 
 
-def failures(count: int, **columns: str) -> None:
+def failures(count: int, **columns: str | bool) -> None:
     FailedSignIn.objects.bulk_create(
         FailedSignIn(**{"bucket": "b", "address_name": "a", **columns}) for _ in range(count)
     )
@@ -225,12 +232,57 @@ def test_thirty_failures_from_one_address_close_it_for_everybody_there(at_home: 
 
 @pytest.mark.django_db
 def test_three_hundred_failures_close_the_door_to_all_new_devices_and_raise_an_alarm(at_home: Place) -> None:
-    failures(FAILURES_SITE_WIDE)
+    failures(FAILURES_SITE_WIDE, at_account=True)
 
     with pytest.raises(TooMany):
         codes.send("bob@example.org", ENTER, Place("", "address-b"), "en")
     codes.send("alice@example.org", ENTER, at_home, "en")
     assert "accounts.signin" in [alarm.id for alarm in alarms.active()]
+
+
+@pytest.mark.django_db
+def test_failures_at_addresses_without_an_account_close_nobodys_door(alice: User) -> None:
+    failures(FAILURES_SITE_WIDE)
+    row, code = issued("nobody@example.org")
+    fail(row, code)
+    assert not FailedSignIn.objects.filter(at_account=True).exists()
+
+    row, code = issued()
+    fail(row, code)
+
+    assert FailedSignIn.objects.filter(at_account=True).count() == 1
+    assert "accounts.signin" not in [alarm.id for alarm in alarms.active()]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_however_many_ask_at_once_one_client_address_gets_sixty_codes() -> None:
+    place = Place("", "address-b")
+    SignInCode.objects.bulk_create(
+        SignInCode(bucket=f"{number}", address_name=place.address_name, expires_at=_earlier(0), issued_at=_earlier(1))
+        for number in range(CODES_PER_ADDRESS - 1)
+    )
+
+    def send(number: int) -> bool:
+        try:
+            codes.send(f"bob{number}@example.org", ENTER, place, "en")
+        except TooMany:
+            return False
+        finally:
+            connection.close()
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        assert sum(pool.map(send, range(8))) == 1
+
+
+@pytest.mark.django_db
+def test_the_right_code_of_a_person_who_was_erased_is_refused(alice: User) -> None:
+    row, code = issued()
+    closing.erase(closing.close(alice).pk)
+
+    with pytest.raises(CodeRefused):
+        codes.compare(row.public_id, code, ENTER, NOWHERE)
+    assert not User.objects.exists()
 
 
 @pytest.mark.django_db

@@ -5,10 +5,10 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.core.validators import validate_email
 from django.urls import reverse
 
 from accounts import staff
+from accounts.addresses import canonical
 from accounts.errors import BeingErased
 
 
@@ -25,11 +25,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, email: str, forget_factors: bool, **options: Any) -> None:
         try:
-            validate_email(email)
+            address = canonical(email)
         except ValidationError as error:
-            raise CommandError(f"{email} is not an e-mail address.") from error
+            raise CommandError(f"{email}: {' '.join(error.messages)}") from error
         try:
-            user = staff.make_staff(email)
+            user = staff.make_staff(address)
         except BeingErased as error:
             raise CommandError("This person has asked to be erased; try again when that is done.") from error
         if forget_factors:
