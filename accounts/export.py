@@ -80,6 +80,8 @@ def request(user: User) -> DataExport:
         raise ExportRefused
     try:
         with transaction.atomic():
+            # Whoever deletes something of this person holds this row too: what they delete is gone before we read.
+            User.objects.select_for_update(no_key=True).get(pk=user.pk)
             export = DataExport.objects.create(user=user)
             audit.record("export.requested", actor=user, object_kind="export", object_id=export.public_id)
     except IntegrityError:  # two presses at once: the other one made it
@@ -96,21 +98,49 @@ def current(user: User) -> DataExport | None:
 def make(export_id: int) -> bool:
     """Make the file of an export. False when there is nothing to do: made, or somebody else is at it.
 
-    Twice is harmless: the file replaces itself, and one of two workers moves the row, writes the mail and is done.
+    Twice is harmless: one of two workers moves the row, puts its file in place, writes the mail and is done. So is
+    something in it being deleted meanwhile: the row is then due again, and what was read before is thrown away.
     """
     if not DataExport.objects.claim(export_id):
         return False
     export = DataExport.objects.select_related("user").get(pk=export_id)
     with translation.override(export.user.language):
-        _write(path_of(export.public_id), archive(export.user))
+        draft = _write(path_of(export.public_id), archive(export.user))
+    try:
+        return _finish(export, draft)
+    finally:
+        _delete_file(draft)
+
+
+@transaction.atomic
+def _finish(export: DataExport, draft: Path) -> bool:
+    """Put the file in place. False where somebody else has claimed the row since, or ``start_again`` has called."""
     kept = datetime.timedelta(seconds=settings.EXPORT_KEPT_S)
-    with transaction.atomic():
-        waiting = DataExport.objects.filter(pk=export_id, state=DataExport.State.REQUESTED)
-        if not waiting.update(state=DataExport.State.READY, ready_at=Now(), expires_at=Now() + kept):
-            return False
-        mailqueue.queue(export.user, "export-ready", str(export.public_id))
-        audit.record("export.ready", actor=audit.SYSTEM, object_kind="export", object_id=export.public_id)
+    # Each claim sets its own due time, so it tells ours from those of others.
+    ours = DataExport.objects.filter(pk=export.pk, state=DataExport.State.REQUESTED, due_at=export.due_at)
+    if not ours.update(state=DataExport.State.READY, ready_at=Now(), expires_at=Now() + kept):
+        return False
+    draft.replace(path_of(export.public_id))
+    mailqueue.queue(export.user, "export-ready", str(export.public_id))
+    audit.record("export.ready", actor=audit.SYSTEM, object_kind="export", object_id=export.public_id)
     return True
+
+
+def start_again(people: Any) -> int:
+    """Let go of what was read about these people: files that wait are deleted, those being made are begun again.
+
+    Call it in the transaction that deletes what is in them, before. A file goes first: a transaction that fails
+    afterwards costs them a new export, and nothing else. Returns how many files people can no longer fetch.
+    """
+    open_ones = DataExport.objects.filter(
+        user__in=people, state__in=[DataExport.State.REQUESTED, DataExport.State.READY]
+    )
+    held = {each.pk: each for each in open_ones.select_for_update().order_by("pk")}
+    for each in held.values():
+        _delete_file(path_of(each.public_id))
+    ours = DataExport.objects.filter(pk__in=held)
+    ours.filter(state=DataExport.State.REQUESTED).update(due_at=Now(), tries=0)
+    return ours.filter(state=DataExport.State.READY).update(state=DataExport.State.EXPIRED)
 
 
 def archive(user: User) -> bytes:
@@ -157,7 +187,7 @@ def fetch(export: DataExport) -> bytes:
         except FileNotFoundError as error:
             raise ExportGone from error
         audit.record("export.fetched", actor=export.user, object_kind="export", object_id=export.public_id)
-    path.unlink(missing_ok=True)
+    _delete_file(path)
     return content
 
 
@@ -165,11 +195,13 @@ def expire() -> int:
     """Let go of what nobody fetched in time, and of files without a row. Returns how many exports expired."""
     expired = DataExport.objects.filter(state=DataExport.State.READY, expires_at__lte=Now())
     count = expired.update(state=DataExport.State.EXPIRED)
+    # The files before the rows: one that is put in place meanwhile is not among them.
+    paths = list(folder().glob("*"))
     kept = {path_of(public_id).name for public_id in _open_ids()}
     oldest = timezone.now().timestamp() - ORPHANED_S
-    for path in folder().glob("*"):
-        if path.name not in kept and (path.suffix == ".zip" or path.stat().st_mtime < oldest):
-            path.unlink(missing_ok=True)
+    for path in paths:
+        if path.name not in kept and (path.suffix == ".zip" or _written_at(path) < oldest):
+            _delete_file(path)
     return count
 
 
@@ -195,14 +227,29 @@ def _open_ids() -> list[uuid.UUID]:
     return list(DataExport.objects.filter(state__in=open_states).values_list("public_id", flat=True))
 
 
-def _write(path: Path, content: bytes) -> None:
-    """Write a file that only we may read, whole or not at all."""
+def _delete_file(path: Path) -> None:
+    """Delete a file. One that cannot be deleted holds up nothing else: ``expire`` tries again until it is gone."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        logger.error("export %s: not deleted (%s)", path.stem, type(error).__name__)
+
+
+def _written_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0  # its worker has put it in place or thrown it away since we saw it
+
+
+def _write(path: Path, content: bytes) -> Path:
+    """Write a draft beside ``path`` that only we may read, and return where it is."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = path.with_suffix(f".{uuid.uuid4().hex}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)
-    draft.replace(path)
+    return draft
 
 
 def _readable(each: Part, content: Any) -> dict[str, Any]:

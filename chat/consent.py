@@ -12,8 +12,8 @@ from django.db.models.functions import Now
 from django.utils import translation
 from django.utils.translation import ngettext
 
+from accounts import export
 from accounts.models import User
-from chat import exports
 from chat.access import lock_person
 from chat.models import Conversation, Message
 from compliance import consents
@@ -73,7 +73,7 @@ def withdraw(user: User, channel: str) -> ConsentEvent | None:
     The event names the notice that the yes was given to: that is what ends here.
     """
     lock_person(user)
-    exports.discard([user.pk])
+    export.start_again([user.pk])
     expired = {"expires_at": Now()}
     Message.objects.filter(conversation__user=user).update(**expired)
     Conversation.objects.of(user).update(**expired)

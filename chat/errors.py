@@ -7,6 +7,7 @@ ChatError
 ├── IdReused        this id carries another question
 ├── UnknownId       no answer under this id, or not for this secret
 ├── UnknownConversation  not this person's, or gone
+├── StorageFull     a person has as much stored as anybody may
 ├── TooManyOpen     a socket follows enough answers already
 ├── SignedOut       the session ended before the large model was ready
 ├── LargeAway       no second version, for the reason in ``code``
@@ -60,6 +61,11 @@ class UnknownId(ChatError):
 class UnknownConversation(ChatError):
     code = "unknown_conversation"
     status = 404
+
+
+class StorageFull(ChatError):
+    code = "storage_full"
+    status = 507
 
 
 class TooManyOpen(ChatError):

@@ -2,12 +2,10 @@
 
 from typing import Any
 
-from django.db.models import QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy
 
-from accounts import export
-from accounts.models import DataExport, User
+from accounts.models import User
 from chat.conversations import listed, turns
 
 # What the export calls its parts where people read them.
@@ -56,14 +54,3 @@ def exported(user: User) -> list[dict[str, Any]]:
         }
         for each in listed(user)
     ]
-
-
-def discard(people: "QuerySet[User] | QuerySet[Any, Any] | list[int]") -> int:
-    """Delete the exports of these people that wait to be fetched, before something that is in them is deleted.
-
-    The file goes first: a transaction that fails afterwards costs them a new export, and nothing else.
-    """
-    waiting = DataExport.objects.filter(user__in=people, state=DataExport.State.READY)
-    for each in waiting:
-        export.path_of(each.public_id).unlink(missing_ok=True)
-    return waiting.update(state=DataExport.State.EXPIRED)

@@ -3,14 +3,13 @@
 import logging
 import uuid
 
-from asgiref.sync import sync_to_async
-
 from chat import storing
 from chat.askers import Asker
 from chat.asks import Ask
-from chat.errors import ChatError, UnknownConversation
+from chat.errors import ChatError, StorageFull, UnknownConversation
 from chat.events import Event
 from chat.storing import StoredVersion
+from compliance.database import in_thread
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +33,7 @@ class Keeper:
         if self._person is None:
             raise UnknownConversation
         wanted = uuid.UUID(self._ask.conversation)
-        return await sync_to_async(storing.history, thread_sensitive=False)(self._person.public_id, wanted)
+        return await in_thread(storing.history, self._person.public_id, wanted)
 
     async def note(self, event: Event) -> None:
         """Follow one event; a version that is done gets ``conversation`` and ``kept_until`` where it was stored."""
@@ -62,7 +61,8 @@ class Keeper:
             upgrades=uuid.UUID(event["upgrades"]) if "upgrades" in event else None,
         )
         try:
-            stored = await sync_to_async(storing.store, thread_sensitive=False)(
+            stored = await in_thread(
+                storing.store,
                 subject=self._person.public_id,
                 ask=uuid.UUID(self._ask.id),
                 question=self._ask.question,
@@ -70,15 +70,23 @@ class Keeper:
                 version=version,
                 conversation=uuid.UUID(self._ask.conversation) if self._ask.conversation else None,
             )
+        except StorageFull:
+            logger.info("not kept: this person has as much stored as anybody may")
+            _tell_problem(event)
+            return
         except ChatError as error:
             logger.info("not kept: %s", error.code)
             return
         except Exception as error:
             # The reader has the answer; that it could not be kept is told, and costs nothing else.
             logger.warning("not kept (%s)", type(error).__name__)
-            event["kept_until"] = None
-            event["kept_problem"] = True
+            _tell_problem(event)
             return
         if stored is not None:
             event["conversation"] = str(stored.conversation)
             event["kept_until"] = stored.kept_until.isoformat()
+
+
+def _tell_problem(event: Event) -> None:
+    event["kept_until"] = None
+    event["kept_problem"] = True

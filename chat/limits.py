@@ -14,8 +14,7 @@ import time
 import uuid
 from collections import defaultdict, deque
 
-from asgiref.sync import sync_to_async
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Now
 from redis.exceptions import RedisError
@@ -24,6 +23,7 @@ from accounts.models import User
 from chat.errors import RateLimited
 from chat.mirror import redis
 from chat.models import AskedQuestion
+from compliance.database import in_thread
 
 logger = logging.getLogger(__name__)
 LOCAL_SHARE = 4  # of the limit, each process grants a quarter by itself
@@ -69,7 +69,7 @@ async def take_for(person: uuid.UUID, limit: str) -> None:
     """Count one question of a signed-in person. Raises RateLimited with the real seconds until the next is free."""
     count, window_s = parse_limit(limit)
     try:
-        wait_s = await sync_to_async(_take_in_database, thread_sensitive=False)(person, count, window_s)
+        wait_s = await in_thread(_take_in_database, person, count, window_s)
     except Exception as error:
         # Whatever the database or its driver raises while it is away.
         logger.warning("database away (%s), local allowance", type(error).__name__)
@@ -81,20 +81,17 @@ async def take_for(person: uuid.UUID, limit: str) -> None:
 def _take_in_database(person: uuid.UUID, count: int, window_s: int) -> float:
     """Count a question, or return the seconds to wait. The person's row is the lock; the database's clock decides."""
     window = datetime.timedelta(seconds=window_s)
-    try:
-        with transaction.atomic():
-            user = User.objects.select_for_update(no_key=True).get(public_id=person)
-            mine = AskedQuestion.objects.filter(user=user)
-            mine.filter(at__lte=Now() - window).delete()
-            asked = mine.count()
-            if asked < count:
-                AskedQuestion.objects.create(user=user)
-                return 0
-            # Free again when so many have left the window that fewer than ``count`` are in it.
-            age = mine.annotate(age=Now() - F("at")).order_by("at").values_list("age", flat=True)[asked - count]
-            return float((window - age).total_seconds())
-    finally:
-        connection.close()  # this thread is nobody's: back into the pool with it
+    with transaction.atomic():
+        user = User.objects.select_for_update(no_key=True).get(public_id=person)
+        mine = AskedQuestion.objects.filter(user=user)
+        mine.filter(at__lte=Now() - window).delete()
+        asked = mine.count()
+        if asked < count:
+            AskedQuestion.objects.create(user=user)
+            return 0
+        # Free again when so many have left the window that fewer than ``count`` are in it.
+        age = mine.annotate(age=Now() - F("at")).order_by("at").values_list("age", flat=True)[asked - count]
+        return float((window - age).total_seconds())
 
 
 _local: defaultdict[str, deque[float]] = defaultdict(deque)

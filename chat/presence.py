@@ -9,10 +9,10 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 
-from asgiref.sync import sync_to_async
 from django.contrib.sessions.models import Session
-from django.db import connection
 from django.utils import timezone
+
+from compliance.database import in_thread
 
 logger = logging.getLogger(__name__)
 LOOK_S = 2.0
@@ -52,15 +52,12 @@ async def keep_watch() -> None:
 
 async def _alive(keys: list[str]) -> set[str]:
     try:
-        return await sync_to_async(_read, thread_sensitive=False)(keys)
+        return await in_thread(_read, keys)
     except Exception as error:
         logger.warning("sessions not read (%s), they stand", type(error).__name__)
         return set(keys)
 
 
 def _read(keys: list[str]) -> set[str]:
-    try:
-        found = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
-        return set(found.values_list("session_key", flat=True))
-    finally:
-        connection.close()  # this thread is nobody's: back into the pool with it
+    found = Session.objects.filter(session_key__in=keys, expire_date__gt=timezone.now())
+    return set(found.values_list("session_key", flat=True))

@@ -17,8 +17,8 @@ from django.db.models.functions import Now
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts import export
 from accounts.models import User
-from chat import exports
 from chat.access import lock_person
 from chat.models import Conversation, DeletedBatch, Message
 from compliance import audit, evidence
@@ -160,7 +160,7 @@ def _delete_messages(batch: int) -> Deleted:
     expired = Message.everything.filter(expires_at__lte=Now()).order_by("expires_at")
     keys = list(expired.select_for_update(skip_locked=True).values_list("pk", flat=True)[:batch])
     if keys:
-        exports.discard(User.objects.filter(conversations__messages__in=keys))
+        export.start_again(User.objects.filter(conversations__messages__in=keys))
     count, _kinds = Message.everything.filter(pk__in=keys).delete()
     return _counted(Deleted(messages=count))
 
@@ -185,7 +185,7 @@ def _delete(conversations: Any) -> Deleted:
     """Delete conversations with their messages, and count them."""
     keys = list(conversations.values_list("pk", flat=True))
     if keys:
-        exports.discard(User.objects.filter(conversations__in=keys))
+        export.start_again(User.objects.filter(conversations__in=keys))
     messages, _kinds = Message.everything.filter(conversation__in=keys).delete()
     count, _kinds = Conversation.everything.filter(pk__in=keys).delete()
     return _counted(Deleted(messages, count))

@@ -5,13 +5,14 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from accounts.models import User
 from chat import consent, conversations
 from chat.access import conversation_of
-from chat.errors import UnknownConversation
+from chat.errors import StorageFull, UnknownConversation
 from chat.models import Conversation, Message, expiry
 from compliance import consents
 
@@ -54,7 +55,8 @@ def store(
 
     ``subject`` is the public id of the person. None, and nothing written, without their consent at this moment, for a
     closed account, and for a later version whose question was deleted meanwhile. Raises UnknownConversation when
-    ``conversation`` is not theirs or has expired.
+    ``conversation`` is not theirs or has expired, StorageFull when the person would have more than
+    ``STORED_MESSAGES_MAX`` messages.
     """
     try:
         with transaction.atomic():
@@ -90,6 +92,7 @@ def _write(
     if asked is None:
         if version.upgrades is not None:
             return None
+        _check_room(user_id, 2)
         home = _home(user_id, language, conversation, kept_until)
         asked = Message.everything.create(
             conversation=home,
@@ -101,6 +104,8 @@ def _write(
         )
     else:
         home = asked.conversation
+        if not mine.filter(public_id=version.answer).exists():
+            _check_room(user_id, 1)
     Message.everything.get_or_create(
         public_id=version.answer,
         defaults={
@@ -131,6 +136,12 @@ def _home(user_id: int, language: str, conversation: uuid.UUID | None, kept_unti
         raise UnknownConversation
     Conversation.everything.filter(pk=theirs.pk).update(expires_at=kept_until, updated_at=Now())
     return theirs
+
+
+def _check_room(user_id: int, more: int) -> None:
+    # What has expired and is not deleted yet takes its place, too: it is about storage, not about what is shown.
+    if Message.everything.filter(conversation__user=user_id).count() + more > settings.STORED_MESSAGES_MAX:
+        raise StorageFull
 
 
 def _storable(text: str) -> str:

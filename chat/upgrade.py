@@ -12,13 +12,13 @@ import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
 
 from chat.askers import Asker, Person
 from chat.errors import ChatError, LargeAway, SignedOut
 from chat.events import Answer, Event
 from chat.writing import Draft, Written, write
+from compliance.database import in_thread
 from inference import budget, budget_state, tally, wake
 from inference.errors import BudgetSpent, InferenceError, WakeRefused
 from inference.models import Tier
@@ -131,8 +131,12 @@ async def _large(language: str) -> Served | None:
 async def _ask_for_wake(served: Served, person: Person) -> str | None:
     """Ask for a wake, or join the one under way. Returns the code of what stands against it."""
     try:
-        await sync_to_async(wake.request, thread_sensitive=False)(
-            served.backend, asker_class=person.asker_class, subject=person.public_id, reserve=budget.reserve
+        await in_thread(
+            wake.request,
+            served.backend,
+            asker_class=person.asker_class,
+            subject=person.public_id,
+            reserve=budget.reserve,
         )
     except BudgetSpent:
         return BUDGET_SPENT
@@ -150,7 +154,7 @@ async def _pay(wake_id: int | None, person: Person) -> bool:
     if wake_id is None:
         return False
     try:
-        return await sync_to_async(budget.extend, thread_sensitive=False)(wake_id, person.asker_class, person.public_id)
+        return await in_thread(budget.extend, wake_id, person.asker_class, person.public_id)
     except BudgetSpent:
         raise
     except Exception as error:

@@ -7,10 +7,12 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet, Sum
 from django.forms import ModelForm
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from accounts.proof import fresh_proof_required
 from compliance import audit
 from inference import gpu_limits, switches
 from inference.models import AnswerTally, Backend, GpuLedgerEntry, GpuLimit, Model, Wake
@@ -62,7 +64,21 @@ class ReadOnly(admin.ModelAdmin):
         return False
 
 
-class Switchable(admin.ModelAdmin):
+@method_decorator(fresh_proof_required, name="changeform_view")
+class ProvenAfresh(admin.ModelAdmin):
+    """Rows that decide what may be spent: who changes one has proven within half an hour that it is them.
+
+    The form asks before it opens, so that nothing typed is lost; the list is for everybody on the staff to read.
+    """
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        shown = super().changelist_view
+        if request.method != "POST":
+            return shown(request, extra_context)
+        return fresh_proof_required(shown)(request, extra_context)
+
+
+class Switchable(ProvenAfresh):
     """A registry row: switches only, nothing added or deleted by hand."""
 
     actions = [switch_on, switch_off]
@@ -143,17 +159,25 @@ class GpuLedgerEntryAdmin(ReadOnly):
         return f"{entry.microusd / 1_000_000:.4f}"
 
 
+# A number, after its year or not: 482, #482, 2026-0113, 2026/7.
+TICKET = r"^#?(20[0-9]{2}[-/])?[0-9]{1,6}\Z"
+
+
 class GpuLimitForm(forms.ModelForm):
     """A cap with the reason for it, which goes into the audit log and so must hold no text about people."""
 
     reason = forms.ChoiceField(label=_("Reason"), choices=[("", "---------"), *gpu_limits.Reason.choices])
-    # One word without dots or colons: neither a sentence nor anybody's address, for it is never deleted.
+    seconds = forms.IntegerField(label=_("GPU seconds"), min_value=0, max_value=gpu_limits.MOST_SECONDS)
+    usd_cents = forms.IntegerField(label=_("US cents"), min_value=0, max_value=gpu_limits.MOST_USD_CENTS)
+    # It is never deleted: no name, no address and no whole telephone number has this shape.
     reference = forms.RegexField(
-        r"^[\w/#-]*$",
+        TICKET,
         label=_("Reference"),
         max_length=40,
         required=False,
-        help_text=_("A ticket or an invoice number, for the audit log: letters, digits, / # -."),
+        help_text=_(
+            "The number of a ticket or an invoice, for the audit log: up to six digits, such as 482 or 2026-0113."
+        ),
     )
 
     class Meta:
@@ -177,7 +201,7 @@ class GpuLimitForm(forms.ModelForm):
 
 
 @admin.register(GpuLimit)
-class GpuLimitAdmin(admin.ModelAdmin):
+class GpuLimitAdmin(ProvenAfresh):
     """Caps on GPU seconds and money: each change with a reason, in the audit log, in force at once."""
 
     form = GpuLimitForm

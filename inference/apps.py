@@ -12,23 +12,15 @@ class InferenceConfig(AppConfig):
 
     def ready(self) -> None:
         # Importing registers alarms and checks.
-        from inference import budget_alarms, gates, people, wake, wake_alarms  # noqa: F401
+        from inference import budget_alarms, gates, people, wake_alarms  # noqa: F401
 
         people.register()
-        wake.requested.connect(tend_soon)
         for level, watts in WATTS_PER_THREAD.items():
             values.register(f"watts_{level}", lambda watts=watts: watts)  # type: ignore[misc]
         values.register("pue", lambda: PUE)
         values.register("model_name", lambda: settings.LLM_CPU["name"])
         values.register("model_hardware", lambda: "CPU")
         values.register("max_tokens_small", max_tokens_small)
-
-
-def tend_soon(**_facts: object) -> None:
-    """Nudge the worker: a wake was asked for. By name, so that who never asks for one loads no Celery."""
-    from celery import current_app
-
-    current_app.send_task("inference.tasks.tend_wakes", retry=False)
 
 
 def max_tokens_small() -> int:

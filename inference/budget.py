@@ -66,7 +66,10 @@ def extend(
     plan = gpu_plans.handed_over(row, asker, now)
     _write(plan, asker, now)
     row.covered_until += datetime.timedelta(seconds=sum(entry.seconds for entry in plan))
-    row.save(update_fields=["covered_until"])
+    if row.state == Wake.State.READY:
+        # In use from the moment it is paid for: nobody may put it to sleep as idle before the answer begins.
+        row.used_at = now
+    row.save(update_fields=["covered_until", "used_at"])
     return True
 
 

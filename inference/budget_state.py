@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from asgiref.sync import sync_to_async
-from django.db import connection
 from django.db.models import Sum
 
+from compliance.database import in_thread
 from inference import gpu_ledger, gpu_plans
 from inference.gpu_ledger import Amount, Asker
 from inference.gpu_limits import Cap, Scope, caps
@@ -134,7 +133,7 @@ async def current(asker_class: str | None = None) -> BudgetState:
     if known:
         _keep(asker_class, known[1])  # others are served what is at hand while this one reads
     try:
-        return _keep(asker_class, await sync_to_async(_read_apart, thread_sensitive=False)(asker_class))
+        return _keep(asker_class, await in_thread(read, asker_class))
     except Exception as error:
         # Whatever the database or its driver raises while it is away.
         logger.warning("gpu budget not read (%s)", type(error).__name__)
@@ -144,13 +143,6 @@ async def current(asker_class: str | None = None) -> BudgetState:
 def forget() -> None:
     """Read afresh at the next call."""
     _kept.clear()
-
-
-def _read_apart(asker_class: str | None) -> BudgetState:
-    try:
-        return read(asker_class)
-    finally:
-        connection.close()  # this thread is nobody's: back into the pool with it
 
 
 def _fresh(asker_class: str | None) -> BudgetState | None:

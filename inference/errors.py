@@ -7,6 +7,7 @@ InferenceError
 ├── LargeAway            the large tier does not answer this one (``code`` says why)
 ├── WakeRefused          the sleeping backend is not woken now (``reason``)
 ├── BudgetSpent          no GPU seconds or money left under one cap, until ``resets_at``
+├── LimitTooHigh         more than any cap may be
 ├── LimitsDoNotAddUp     classes together could spend more than everybody may
 └── BackendError
     ├── Unavailable      no connection, or an answer that says "not now"
@@ -74,6 +75,10 @@ class BudgetSpent(InferenceError):
         self.scope = scope
         self.window = window
         self.resets_at = resets_at
+
+
+class LimitTooHigh(InferenceError):
+    code = "limit_too_high"
 
 
 class LimitsDoNotAddUp(InferenceError):

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from asgiref.sync import sync_to_async
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.db.models import Min, Sum
 from django.utils import timezone
 
+from compliance.database import in_thread
 from content import values
 from inference.energy import PUE, WATTS_PER_THREAD
 from inference.models import AnswerTally, Backend, Rung
@@ -157,13 +157,13 @@ class Kept(Generic[T]):
 
 async def read_facts() -> Facts:
     """Return the figures of this moment."""
-    kinds, days = await sync_to_async(_sums, thread_sensitive=False)()
+    kinds, days = await in_thread(_sums)
     return facts_of(kinds, days, await snapshot.served(), now=timezone.now())
 
 
 async def read_probes() -> list[Probe]:
     """Return what the last look at each backend found. That it returns shows that PostgreSQL is there."""
-    return await sync_to_async(_probes, thread_sensitive=False)()
+    return await in_thread(_probes)
 
 
 def facts_of(kinds: list[Row], days: list[Row], served: list[Served], *, now: datetime.datetime) -> Facts:
@@ -243,27 +243,21 @@ def _sums() -> tuple[list[Row], list[Row]]:
     """Return all counts by rung and language, and the answers of the last days by day and rung."""
     tally = AnswerTally.objects.order_by()
     first = timezone.now().date() - datetime.timedelta(days=DAYS)
-    try:
-        kinds = tally.values("rung", "language").annotate(
-            counted=Sum("answers"),
-            failed=Sum("failures"),
-            prompt=Sum("prompt_tokens"),
-            completion=Sum("completion_tokens"),
-            mid_mj=Sum("energy_mj"),
-            first_day=Min("day"),
-        )
-        days = tally.filter(day__gt=first).values("day", "rung").annotate(counted=Sum("answers"))
-        return list(kinds), list(days)
-    finally:
-        connection.close()  # this thread is nobody's: back into the pool with it
+    kinds = tally.values("rung", "language").annotate(
+        counted=Sum("answers"),
+        failed=Sum("failures"),
+        prompt=Sum("prompt_tokens"),
+        completion=Sum("completion_tokens"),
+        mid_mj=Sum("energy_mj"),
+        first_day=Min("day"),
+    )
+    days = tally.filter(day__gt=first).values("day", "rung").annotate(counted=Sum("answers"))
+    return list(kinds), list(days)
 
 
 def _probes() -> list[Probe]:
-    try:
-        rows = Backend.objects.select_related("model")
-        return [Probe(row.name, row.model.name, row.state if row.enabled else "off", row.checked_at) for row in rows]
-    finally:
-        connection.close()  # this thread is nobody's: back into the pool with it
+    rows = Backend.objects.select_related("model")
+    return [Probe(row.name, row.model.name, row.state if row.enabled else "off", row.checked_at) for row in rows]
 
 
 live = Kept(read_facts, kept_s=KEPT_S)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from compliance import audit
 from inference import gpu_ledger
-from inference.errors import LimitsDoNotAddUp
+from inference.errors import LimitsDoNotAddUp, LimitTooHigh
 from inference.models import AskerClass, GpuLimit
 
 Scope = GpuLimit.Scope
@@ -24,6 +24,9 @@ Window = GpuLimit.Window
 MICROUSD_PER_CENT = 10_000
 # One person's month, in days at the daily cap: who reaches the daily cap ten times has had a month's fair share.
 PERSON_DAYS_A_MONTH = 10
+# What staff may allow at most: a month has no more seconds, and no site like this one spends 100,000 US dollars in one.
+MOST_SECONDS = 31 * 86_400
+MOST_USD_CENTS = 10_000_000
 
 
 class Reason(models.TextChoices):
@@ -111,8 +114,11 @@ def caps(scopes: Iterable[str]) -> list[Cap]:
 def change(limit: GpuLimit, *, seconds: int, usd_cents: int, reason: str, reference: str, actor: audit.Person) -> None:
     """Set a cap, with who, why, before and after in the audit log. Holds from the next reservation on.
 
-    Raises LimitsDoNotAddUp when the classes could together spend more than everybody may.
+    Raises LimitTooHigh above ``MOST_SECONDS`` or ``MOST_USD_CENTS``, and LimitsDoNotAddUp when the classes could
+    together spend more than everybody may.
     """
+    if seconds > MOST_SECONDS or usd_cents > MOST_USD_CENTS:
+        raise LimitTooHigh
     gpu_ledger.lock()
     row = GpuLimit.objects.get(pk=limit.pk)
     before: dict[str, audit.Value] = {"seconds": row.seconds, "usd_cents": row.usd_cents}

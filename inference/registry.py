@@ -10,10 +10,10 @@ import logging
 import time
 from dataclasses import dataclass, replace
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
+from compliance.database import in_thread
 from inference.models import Backend, Hardware, Model, Tier
 
 logger = logging.getLogger(__name__)
@@ -196,7 +196,7 @@ class Snapshot:
     async def _refresh(self) -> None:
         self._read_at = time.monotonic()
         try:
-            self._served = await asyncio.wait_for(sync_to_async(_read, thread_sensitive=False)(), 3)
+            self._served = await asyncio.wait_for(in_thread(_read), 3)
         except Exception as error:
             logger.warning("registry not read (%s), the last known switches hold", type(error).__name__)
 
@@ -206,10 +206,7 @@ class Snapshot:
 
 
 def _read() -> list[Served]:
-    try:
-        rows = {row.name: row for row in Backend.objects.select_related("model")}
-    finally:
-        connection.close()  # this thread is nobody's: back into the pool with it
+    rows = {row.name: row for row in Backend.objects.select_related("model")}
     return [
         replace(served, enabled=row.enabled and row.model.enabled, state=row.state)
         if (row := rows.get(served.backend))

@@ -40,6 +40,10 @@ class Switch:
         overdue_s = settings.LLM_GPU_SWITCH_S
         if row.holder != HOLDER and row.pk not in self._due and not self._is_left_alone(row, overdue_s):
             return
+        if row.state != Wake.State.SLEEPING and self._is_uncovered(row):
+            if not tending.end_uncovered(row, why):
+                return  # somebody has paid for more since we read it
+            logger.warning("wake %s: its reservation is over, put to sleep by the switch", row.public_id)
         try:
             if not tending.take(row, HOLDER, older_than_s=0.0, by=2 * AHEAD):
                 return
@@ -51,10 +55,11 @@ class Switch:
             logger.warning("wake %s: overtaken", row.public_id)
 
     def _is_left_alone(self, row: Wake, overdue_s: float) -> bool:
-        now = gpu_ledger.database_now()
-        if row.covered_until is not None and now > row.covered_until:
-            return True
-        return (now - (row.heartbeat_at or row.requested_at)).total_seconds() > overdue_s
+        silent = gpu_ledger.database_now() - (row.heartbeat_at or row.requested_at)
+        return self._is_uncovered(row) or silent.total_seconds() > overdue_s
+
+    def _is_uncovered(self, row: Wake) -> bool:
+        return row.covered_until is not None and gpu_ledger.database_now() > row.covered_until
 
     def _look_without_database(self, error: DatabaseError) -> None:
         away_s = time.monotonic() - self._read_at

@@ -10,10 +10,10 @@ import logging
 from collections import defaultdict
 from dataclasses import dataclass, fields
 
-from asgiref.sync import sync_to_async
 from django.db import connection, transaction
 from django.utils import timezone
 
+from compliance.database import in_thread
 from inference.models import AnswerTally
 from inference.receipts import Receipt
 
@@ -76,7 +76,7 @@ async def write() -> None:
     taken = dict(_pending)
     _pending.clear()
     try:
-        await sync_to_async(_upsert, thread_sensitive=False)(taken)
+        await in_thread(_upsert, taken)
     except Exception as error:
         # Whatever the database or its driver raises while it is away: counts are kept, and the loop goes on.
         logger.warning("tally not written (%s), %d kinds kept for later", type(error).__name__, len(taken))
@@ -94,9 +94,6 @@ def _upsert(taken: dict[Kind, Counts]) -> None:
     statement = (
         f"INSERT INTO {table} ({keys}, {', '.join(COLUMNS)}) VALUES ({holes}) ON CONFLICT ({keys}) DO UPDATE SET {adds}"  # noqa: S608
     )
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            for kind, counts in sorted(taken.items()):
-                cursor.execute(statement, [*kind, *(getattr(counts, name) for name in COLUMNS)])
-    finally:
-        connection.close()  # this thread is nobody's: back into the pool with it
+    with transaction.atomic(), connection.cursor() as cursor:
+        for kind, counts in sorted(taken.items()):
+            cursor.execute(statement, [*kind, *(getattr(counts, name) for name in COLUMNS)])

@@ -157,8 +157,10 @@ def _wait(row: Wake, driver: Driver) -> None:
         end(row, "switched_off")
     elif found is not None:
         move(row, State.READY, ready_at=Now(), used_at=Now(), model=found)
-    elif _reservation_is_over(row, now) or (is_late and row.attempts >= TRIES):
+    elif is_late and row.attempts >= TRIES:
         end(row, "timeout")
+    elif _reservation_is_over(row, now):
+        end_uncovered(row, "timeout")
     elif row.attempts < TRIES and (row.attempted_at is None or is_late or _has_stopped(driver, waited_s)):
         # Whatever came of the first call is stopped before the second.
         if row.attempts:
@@ -187,7 +189,7 @@ def _watch(row: Wake, driver: Driver) -> None:
     if not _switched_on(row.backend):
         end(row, "switched_off")
     elif _reservation_is_over(row, now):
-        end(row, "reservation_over")
+        end_uncovered(row, "reservation_over")
     elif row.used_at is not None and now - row.used_at > idle:
         # Asked of the row itself: somebody may have begun an answer since we read it.
         _ended(row, Wake.objects.filter(used_at__lt=Now() - idle), "")
@@ -203,6 +205,11 @@ def _has_just_beaten(row: Wake, now: datetime.datetime) -> bool:
 def end(row: Wake, failure: str) -> bool:
     """Decide that the backend goes to sleep, and why; it is told in the next step."""
     return _ended(row, Wake.objects.all(), failure)
+
+
+def end_uncovered(row: Wake, failure: str) -> bool:
+    """End a wake whose reservation is over, unless somebody has paid for more of it since we read the row."""
+    return _ended(row, Wake.objects.filter(covered_until=row.covered_until), failure)
 
 
 def _ended(row: Wake, where: Any, failure: str) -> bool:

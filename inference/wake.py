@@ -13,15 +13,13 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
-from asgiref.sync import sync_to_async
 from django.conf import settings
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
-from django.dispatch import Signal
 from django.utils import timezone
 
+from compliance.database import in_thread
 from inference.errors import WakeRefused
 from inference.models import Backend, Wake
 
@@ -33,8 +31,6 @@ READ_S = 3.0
 TYPICAL_OF = 10  # the last so many wakes say how long one takes
 TOUCH_EVERY_S = 5.0
 MOST_COOL_DOWNS = 15  # the longest pause after failures, in units of the first
-
-requested = Signal()  # sent on commit, with wake_id
 
 # Written by whoever pays for it, in the transaction that makes the row; raises where nobody can.
 Reserve = Callable[[Wake, str, uuid.UUID | None], None]
@@ -72,20 +68,12 @@ def request(backend: str, *, asker_class: str, subject: uuid.UUID | None, reserv
                 # The row is written once more before it is known to be the only one: 100 at once wait here for one.
                 wake = Wake.objects.create(backend=backend, asker_class=asker_class)
                 reserve(wake, asker_class, subject)
-                transaction.on_commit(partial(_announce, wake))
         except IntegrityError:
             return _open(backend) or _refuse("asleep_again")
         logger.info("wake %s of %s requested", wake.public_id, backend)
         return wake
     finally:
         forget(backend)
-
-
-def _announce(wake: Wake) -> None:
-    """Nudge whoever tends wakes; without the nudge they see the row a little later."""
-    for _receiver, error in requested.send_robust(Wake, wake_id=wake.pk):
-        if error is not None:
-            logger.warning("wake %s: no nudge (%s)", wake.public_id, type(error).__name__)
 
 
 def _open(backend: str) -> Wake | None:
@@ -187,19 +175,12 @@ async def current(backend: str) -> WakeStatus:
 
 async def _read(backend: str, epoch: int) -> WakeStatus:
     try:
-        found = await asyncio.wait_for(sync_to_async(_status_and_close, thread_sensitive=False)(backend), READ_S)
+        found = await asyncio.wait_for(in_thread(status, backend), READ_S)
     except Exception as error:
         logger.warning("state of %s not read (%s)", backend, type(error).__name__)
         found = WakeStatus(failure="unknown")
     _known[backend] = _Known(found, time.monotonic(), epoch)
     return found
-
-
-def _status_and_close(backend: str) -> WakeStatus:
-    try:
-        return status(backend)
-    finally:
-        connection.close()  # this thread is nobody's: back into the pool with it
 
 
 # --- what is used stays awake ---
@@ -229,13 +210,6 @@ def touch_soon(backend: str) -> None:
 
 async def _touch(backend: str) -> None:
     try:
-        await sync_to_async(_touch_and_close, thread_sensitive=False)(backend)
+        await in_thread(touch, backend)
     except Exception as error:
         logger.warning("use of %s not written (%s)", backend, type(error).__name__)
-
-
-def _touch_and_close(backend: str) -> None:
-    try:
-        touch(backend)
-    finally:
-        connection.close()

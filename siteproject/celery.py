@@ -21,12 +21,6 @@ app.conf.beat_schedule = {
     "check-chains": {"task": "compliance.tasks.check_chains", "schedule": 900.0},
     "sync-search": {"task": "siteproject.tasks.sync_search", "schedule": 30.0},
 }
-if settings.LLM_GPU["url"]:
-    app.conf.beat_schedule["tend-wakes"] = {
-        "task": "inference.tasks.tend_wakes",
-        "schedule": settings.LLM_GPU_TEND_S,
-        "options": {"expires": 30.0},  # a heap of them after a pause would help nobody
-    }
 app.autodiscover_tasks(["siteproject"])
 
 

@@ -60,7 +60,10 @@ def check_secrets(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: 
 
 @register()
 def check_addresses(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: Any) -> list[CheckMessage]:
-    """E004: an address is not scheme, host and port. E005: http beyond this machine. E006: a backend's is unusable."""
+    """E004: an address is not scheme, host and port. E005: http beyond this machine. E006: a backend's is unusable.
+
+    E016: a key in the clear.
+    """
     found: list[CheckMessage] = []
     for name in ("SITE_URL", "CHAT_URL", "API_URL"):
         host = _host_of(getattr(settings, name))
@@ -75,6 +78,10 @@ def check_addresses(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs
     for name, url in addresses.items():
         if url and (urlsplit(url).scheme not in ("http", "https") or urlsplit(url).username):
             found.append(Error(f"{name} must be http(s) without a user name in it.", id="siteproject.E006"))
+    for name in BACKENDS:
+        backend = getattr(settings, name)
+        if backend["key"] and _in_the_clear(backend["url"]):
+            found.append(Error(f"{name}_URL would send {name}_KEY in the clear: use https.", id="siteproject.E016"))
     return found
 
 
@@ -146,8 +153,7 @@ def check_large_tier(*, app_configs: Sequence[AppConfig] | None = None, **_kwarg
             Error("LLM_GPU_PROVIDER_LIMIT_S: this machine cannot be told to sleep.", hint=hint, id="siteproject.E015")
         )
     for name in DRIVER_ADDRESSES:
-        parts = urlsplit(getattr(settings, name))
-        if settings.LLM_GPU_WAKE_TOKEN and parts.scheme == "http" and not _loopback(parts.hostname or ""):
+        if settings.LLM_GPU_WAKE_TOKEN and _in_the_clear(getattr(settings, name)):
             found.append(Error(f"{name} would send the token in the clear: use https.", id="siteproject.E016"))
     if settings.LLM_GPU_WAKE_METHOD not in ("GET", "POST"):
         found.append(Error("LLM_GPU_WAKE_METHOD is GET or POST.", id="siteproject.E013"))
@@ -174,6 +180,11 @@ def _host_of(address: str) -> str:
         return ""
     port = int(found["port"] or 0)
     return "" if port > MOST_PORTS or port == DEFAULT_PORTS[found["scheme"]] else str(found["host"])
+
+
+def _in_the_clear(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "http" and not _loopback(parts.hostname or "")
 
 
 def _loopback(host: str) -> bool:

@@ -36,11 +36,8 @@ export class AnswerCard extends HTMLElement {
     this.#paintBanner(answer);
     this.#paintSources(answer);
     this.#paintText(answer);
-    this.#part("kept").hidden = !answer.keptUntil;
-    if (answer.keptUntil) {
-      const until = new Date(answer.keptUntil).toLocaleDateString(this.language, { weekday: "long", day: "numeric", month: "long" });
-      this.#part("kept").textContent = this.say("kept.until", { day: until });
-    }
+    this.#part("kept").hidden = !answer.keptUntil && !answer.keptProblem;
+    this.#part("kept").textContent = keptWords(answer, this.say, this.language);
     if (answer.phase === "done") {
       this.#part("foot").hidden = false;
       this.querySelector("answer-receipt").hidden = true;
@@ -187,6 +184,14 @@ function markWords(answer, say) {
     return [say(answer.receipt?.check === "supported" ? "voice.checked" : "voice.model")];
   }
   return answer.phase === "generating" ? [say("voice.model")] : [];
+}
+
+function keptWords(answer, say, language) {
+  if (!answer.keptUntil) {
+    return answer.keptProblem ? say("kept.problem") : "";
+  }
+  const day = { weekday: "long", day: "numeric", month: "long" };
+  return say("kept.until", { day: new Date(answer.keptUntil).toLocaleDateString(language, day) });
 }
 
 function stageWords(answer, say) {

@@ -24,6 +24,7 @@ export function newAnswer() {
     tree: null,
     notice: null,
     keptUntil: null,
+    keptProblem: false,
     error: null,
   };
 }
@@ -61,6 +62,7 @@ export function reduce(answer, event) {
         tree: event.tree,
         notice: event.notice ?? null,
         keptUntil: event.kept_until ?? null,
+        keptProblem: event.kept_problem ?? false,
       };
     case "error":
       return {

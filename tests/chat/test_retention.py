@@ -3,6 +3,8 @@
 import datetime
 import threading
 import uuid
+import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from django.db.models import ProtectedError, Sum
 from django.db.models.functions import Now
 
 from accounts import export
-from accounts.models import User
+from accounts.models import QueuedMail, User
 from accounts.signals import account_closing
 from chat import consent, conversations, retention, storing
 from chat.models import Conversation, DeletedBatch, Message
@@ -297,8 +299,8 @@ def test_an_export_stays_while_what_is_in_it_does(alice: User, waiting_export: P
     assert waiting_export.exists() and export.current(alice) is not None
 
 
-@pytest.mark.parametrize("end", ["expired", "withdrawn", "deleted"])
-def test_an_export_does_not_outlive_what_is_in_it(alice: User, waiting_export: Path, end: str) -> None:
+def let_go(alice: User, end: str) -> None:
+    """End what is stored of alice, in one of three ways."""
     match end:
         case "expired":
             age(Conversation.objects.get().public_id, 7 * DAY)
@@ -308,5 +310,58 @@ def test_an_export_does_not_outlive_what_is_in_it(alice: User, waiting_export: P
         case "deleted":
             retention.delete_conversation(alice, Conversation.objects.get())
 
+
+ENDS = ["expired", "withdrawn", "deleted"]
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_export_does_not_outlive_what_is_in_it(alice: User, waiting_export: Path, end: str) -> None:
+    let_go(alice, end)
+
     assert not waiting_export.exists()
     assert export.current(alice) is None, "a new one can be asked for"
+
+
+@pytest.fixture
+def parts() -> Iterator[None]:
+    """Whatever a test registers is gone after it."""
+    before = dict(export._parts)
+    yield
+    export._parts.clear()
+    export._parts.update(before)
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_an_export_that_is_being_made_begins_again_when_something_in_it_goes(
+    alice: User, tmp_path: Path, settings: Any, parts: None, end: str
+) -> None:
+    settings.EXPORT_DIR = tmp_path
+    stored(alice, "CANARY?")
+    asked = export.request(alice)
+    going = [end]
+    # Read last: the conversations have been read by then, and the file is not there yet.
+    export.part("slow", lambda user: let_go(alice, going.pop()) if going else None)
+
+    assert not export.make(asked.pk)
+    assert not list(tmp_path.iterdir()) and QueuedMail.objects.count() == 0
+
+    assert export.make(asked.pk)
+    with zipfile.ZipFile(export.path_of(asked.public_id)) as file:
+        assert not any(b"CANARY" in file.read(name) for name in file.namelist())
+
+
+def test_a_file_that_cannot_be_deleted_holds_up_nothing_else(
+    alice: User, waiting_export: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    waiting_export.unlink()
+    waiting_export.mkdir()  # nobody may unlink a folder, not even root
+    age(Conversation.objects.get().public_id, 7 * DAY)
+
+    assert retention.delete_expired() == Deleted(2, 1)
+    export.expire()
+
+    assert caplog.text.count("not deleted") >= 2 and alice.email not in caplog.text
+    waiting_export.rmdir()
+    waiting_export.touch()
+    export.expire()
+    assert not waiting_export.exists()

@@ -4,12 +4,17 @@ import uuid
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 from django.db import connection
 from django.db.models import F
 
 from accounts.models import User
 from chat import consent, storing
-from chat.errors import UnknownConversation
+from chat.askers import Asker, Person
+from chat.asks import Ask
+from chat.asks import Message as Asked
+from chat.errors import StorageFull, UnknownConversation
+from chat.keeping import Keeper
 from chat.models import Conversation, Message
 from chat.storing import Stored
 from tests.chat.stored import DAY, age, consenting, stored, version
@@ -87,6 +92,44 @@ def test_a_later_version_stands_beside_the_first_and_ends_with_its_question(alic
     question, small, large = Message.objects.order_by("id")
     assert (large.upgrades, large.rung, large.conversation) == (small.public_id, "large", small.conversation)
     assert question.expires_at == small.expires_at == large.expires_at
+
+
+def test_there_is_an_end_to_what_one_person_may_store(alice: User, settings: Any) -> None:
+    settings.STORED_MESSAGES_MAX = 4
+    stored(consenting("carol@example.org"))
+    ask, written = uuid.uuid4(), version()
+    stored(alice)
+    last = store(alice, ask=ask, version=written)
+
+    for refused in ({}, {"conversation": last and last.conversation}, {"ask": ask, "version": version()}):
+        with pytest.raises(StorageFull):
+            store(alice, **refused)
+
+    assert Message.objects.filter(conversation__user=alice).count() == 4
+    assert Conversation.objects.of(alice).count() == 2
+    assert store(alice, ask=ask, version=written) == last, "what is stored already may come twice"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_reader_is_told_that_an_answer_is_not_kept_for_want_of_room(settings: Any) -> None:
+    settings.STORED_MESSAGES_MAX = 1
+    alice = consenting("alice@example.org")
+    keeper = Keeper(
+        Ask(str(uuid.uuid4()), [Asked("user", "Which licence?")]), Asker(person=Person(alice.public_id, still_there))
+    )
+    event: dict[str, Any] = {
+        "type": "done", "answer": str(uuid.uuid4()), "rung": "small", "finish_reason": "stop", "seal": "s",
+        "receipt": {"language": "en"},
+    }  # fmt: skip
+
+    async_to_sync(keeper.note)(event)
+
+    assert (event["kept_until"], event["kept_problem"]) == (None, True) and "conversation" not in event
+    assert not Message.everything.exists()
+
+
+async def still_there() -> bool:
+    return True
 
 
 def test_a_later_version_does_not_bring_back_what_was_deleted(alice: User) -> None:

@@ -125,6 +125,23 @@ def test_worker_and_web_killed_while_awake_it_is_asleep_within_the_switchs_time_
     assert "Traceback" not in site.log("switch")
 
 
+def test_a_worker_whose_threads_are_all_busy_with_something_else_still_wakes_and_puts_to_sleep(site: Site) -> None:
+    busy = "from accounts.tasks import make_export\nfor number in range(100): make_export.delay(number)"
+    waiting = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'accounts_dataexport'::regclass"
+
+    with psycopg.connect(site.postgres.url) as connection:
+        # Each export waits for this as long as the database lets it; four are at it at any time, for two minutes.
+        connection.execute("LOCK TABLE accounts_dataexport IN ACCESS EXCLUSIVE MODE")
+        site.manage("shell", "-v", "0", "-c", busy)
+        wait_for(lambda: rows(site, waiting)[0][0] >= 4, 10, site.log("worker"))
+        wake_up(site)
+        wait_for(lambda: states(site) == ["asleep"], period("LLM_GPU_IDLE_S") + 8, site.log("worker"))
+        wait_for(lambda: rows(site, waiting)[0][0] >= 4, 3, site.log("worker"))
+
+    assert rows(site, "SELECT failure FROM inference_wake") == [("",)]
+    assert_closed(site)
+
+
 def test_the_database_gone_while_awake_it_is_put_to_sleep_and_closed_when_the_database_is_back(site: Site) -> None:
     pid = wake_up(site)
     birth = birth_of(pid)

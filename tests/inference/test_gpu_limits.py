@@ -1,7 +1,9 @@
 """Caps on the GPU: from the environment until staff set them, with a reason, in the audit log."""
 
 import datetime
+import time
 from typing import Any
+from urllib.parse import quote_plus
 
 import pytest
 from django.test import Client
@@ -10,8 +12,9 @@ from accounts.models import User
 from compliance import alarms
 from compliance.models import AuditEntry
 from inference import budget_state, gpu_limits, people, switches
-from inference.errors import LimitsDoNotAddUp
+from inference.errors import LimitsDoNotAddUp, LimitTooHigh
 from inference.models import AskerClass, Backend, GpuLedgerEntry, GpuLimit, Model, Wake
+from tests.signed_in import sign_in, sign_in_as_staff
 
 Scope, Window = GpuLimit.Scope, GpuLimit.Window
 pytestmark = pytest.mark.django_db
@@ -206,17 +209,19 @@ def test_the_admin_asks_for_a_reason(staff_client: Client) -> None:
 
     without = staff_client.post(path, {"seconds": 600, "usd_cents": 13})
     with_one = staff_client.post(
-        path, {"seconds": 600, "usd_cents": 13, "reason": "price", "reference": "INV/7"}, follow=True
+        path, {"seconds": 600, "usd_cents": 13, "reason": "price", "reference": "2026/7"}, follow=True
     )
 
     assert without.status_code == 200 and b"errornote" in without.content
     assert with_one.redirect_chain
     assert limit(Scope.SIGNED_IN).seconds == 600
     facts = AuditEntry.objects.get(action="inference.gpu-limit-change").changes["facts"]
-    assert facts == {"reason": "price", "reference": "INV/7"}
+    assert facts == {"reason": "price", "reference": "2026/7"}
 
 
-@pytest.mark.parametrize("reference", ["dana@example.org", "192.0.2.7", "she asked for it"])
+@pytest.mark.parametrize(
+    "reference", ["dana@example.org", "192.0.2.7", "she asked for it", "Alice_Miller/0612345678", "0612345678", "INV-7"]
+)
 def test_the_admin_takes_no_words_into_the_audit_log(staff_client: Client, reference: str) -> None:
     row = limit(Scope.SIGNED_IN)
 
@@ -238,6 +243,75 @@ def test_the_admin_says_which_sum_does_not_add_up(staff_client: Client) -> None:
 
     assert b"4680 seconds" in response.content
     assert limit(Scope.SIGNED_IN).seconds == 4320
+
+
+@pytest.mark.parametrize("reference", ["", "482", "#482", "2026-0113", "2026/7"])
+def test_the_admin_takes_the_number_of_a_ticket(staff_client: Client, reference: str) -> None:
+    staff_client.post(
+        f"/admin/inference/gpulimit/{limit(Scope.PERSON).pk}/change/",
+        {"seconds": 600, "usd_cents": 13, "reason": "other", "reference": reference},
+    )
+
+    assert limit(Scope.PERSON).seconds == 600
+
+
+@pytest.mark.parametrize(("seconds", "usd_cents"), [(31 * 86_400 + 1, 13), (600, 10_000_001)])
+def test_no_cap_is_set_above_a_month_or_a_fortune(
+    staff_client: Client, dana: User, seconds: int, usd_cents: int
+) -> None:
+    row = limit(Scope.PERSON, Window.MONTH)
+
+    response = staff_client.post(
+        f"/admin/inference/gpulimit/{row.pk}/change/",
+        {"seconds": seconds, "usd_cents": usd_cents, "reason": "demand"},
+    )
+
+    assert b"errornote" in response.content
+    with pytest.raises(LimitTooHigh):
+        change(row, seconds, dana, usd_cents)
+    assert limit(Scope.PERSON, Window.MONTH).edited_at is None
+
+
+@pytest.mark.parametrize("age_s", [29 * 60, 31 * 60])
+def test_changing_a_cap_needs_a_proof_of_the_last_half_hour(dana: User, age_s: float) -> None:
+    row, path = limit(Scope.PERSON), f"/admin/inference/gpulimit/{limit(Scope.PERSON).pk}/change/"
+    client = Client()
+    sign_in(client, dana, "code", "mfa", at=time.time() - age_s)
+
+    opened = client.get(path)
+    saved = client.post(path, {"seconds": 600, "usd_cents": 13, "reason": "other"})
+
+    row.refresh_from_db()
+    if age_s < 30 * 60:
+        assert opened.status_code == 200 and row.seconds == 600
+    else:
+        assert opened.url == saved.url == f"/accounts/proof/?next={quote_plus(path)}"  # type: ignore[attr-defined]
+        assert row.seconds == 1800
+        assert client.get("/admin/inference/gpulimit/").status_code == 200
+
+
+@pytest.mark.parametrize("form", ["action", "checkbox", "page"])
+def test_switching_needs_a_proof_of_the_last_half_hour(dana: User, backend: Backend, form: str) -> None:
+    path, fields = {
+        "action": ("/admin/inference/backend/", {"action": "switch_off", "_selected_action": backend.pk}),
+        "checkbox": (
+            "/admin/inference/backend/",
+            {"form-TOTAL_FORMS": "1", "form-INITIAL_FORMS": "1", "form-0-id": backend.pk, "_save": "Save"},
+        ),
+        "page": (f"/admin/inference/backend/{backend.pk}/change/", {"wake_enabled": "on"}),
+    }[form]
+    stale, fresh = Client(), Client()
+    sign_in(stale, dana, "code", "mfa", at=time.time() - 31 * 60)
+    sign_in_as_staff(fresh, dana)
+
+    refused = stale.post(path, fields)
+    backend.refresh_from_db()
+    still_on = backend.enabled
+    fresh.post(path, fields)
+    backend.refresh_from_db()
+
+    assert refused.url == f"/accounts/proof/?next={quote_plus(path)}" and still_on  # type: ignore[attr-defined]
+    assert not backend.enabled
 
 
 @pytest.mark.parametrize("path", ["wake", "gpuledgerentry"])

@@ -486,6 +486,45 @@ def test_a_wake_that_neither_worker_nor_switch_tends_is_an_alarm(provider: Scrip
     assert len(wake_alarms.untended()) == 1
 
 
+def almost_uncovered(row: Wake, left_s: float) -> None:
+    covered = timezone.now() + datetime.timedelta(seconds=left_s)
+    Wake.objects.filter(pk=row.pk).update(covered_until=covered, used_at=timezone.now())
+
+
+def test_a_wake_that_was_paid_for_since_its_row_was_read_stays_awake(provider: ScriptedProvider) -> None:
+    row = awake(provider)
+    almost_uncovered(row, 30)
+    read_before = Wake.objects.get(pk=row.pk)
+
+    assert budget.extend(row.pk, AskerClass.SIGNED_IN, uuid.uuid4())
+    tending.step(read_before, driver())
+
+    assert Wake.objects.get(pk=row.pk).state == State.READY and provider.times("/stop") == 0
+
+
+def test_the_switch_leaves_a_wake_that_was_paid_for_since_it_read_the_row(provider: ScriptedProvider) -> None:
+    row = awake(provider)
+    almost_uncovered(row, -1)
+    read_before = Wake.objects.get(pk=row.pk)
+    almost_uncovered(row, 300)
+
+    Switch()._look_at(read_before, driver())
+
+    now = Wake.objects.get(pk=row.pk)
+    assert (now.state, now.fence) == (State.READY, row.fence) and provider.times("/stop") == 0
+
+
+def test_what_is_paid_for_is_in_use_and_not_idle(provider: ScriptedProvider, settings: Any) -> None:
+    row = awake(provider)
+    earlier(settings.LLM_GPU_IDLE_S + 1, "used_at")
+    read_before = Wake.objects.get(pk=row.pk)
+
+    assert budget.extend(row.pk, AskerClass.SIGNED_IN, uuid.uuid4())
+    tending.step(read_before, driver())
+
+    assert state_after() == State.READY
+
+
 def test_the_status_says_how_long_it_took_and_usually_takes(provider: ScriptedProvider, settings: Any) -> None:
     for seconds in (10, 30, 20):
         awake(provider)

@@ -113,6 +113,9 @@ def test_a_sound_configuration_raises_no_error() -> None:
         ({**LARGE, "LLM_GPU_PROVIDER_LIMIT_S": 0.0}, "siteproject.E015"),
         ({**LARGE, "LLM_GPU_PROVIDER_LIMIT_S": 3600.0}, "siteproject.E015"),
         ({**LARGE, "LLM_GPU_WAKE_URL": "http://example.org/wake"}, "siteproject.E016"),
+        ({"LLM_GPU": {**settings.LLM_GPU, "url": "http://gpu.example.org", "key": "k"}}, "siteproject.E016"),
+        ({"LLM_SLOW": {**settings.LLM_SLOW, "url": "http://192.0.2.7:8000", "key": "k"}}, "siteproject.E016"),
+        ({"LLM_CPU": {**settings.LLM_CPU, "url": "http://cpu.example.org", "key": "k"}}, "siteproject.E016"),
         ({**LARGE, "LLM_GPU_HEARTBEAT_S": 30.0}, "siteproject.E017"),
     ],
 )
