@@ -7,6 +7,7 @@ export class ChatAccount {
   #panel;
   #strip;
   #me = { signed_in: false };
+  #known = false; // whether the server has said who is there
   wantsSecond = loadWantsSecond();
 
   /** `panel` is the chat-panel; `hooks.decided(keeps)` is called when a decision about keeping chats is saved. */
@@ -21,11 +22,17 @@ export class ChatAccount {
     return this.#me.signed_in;
   }
 
+  /** Whether the server has said that nobody is signed in: its silence says nothing. */
+  get signedOut() {
+    return this.#known && !this.signedIn;
+  }
+
   /** Ask the server who is there. Silence means a visitor. */
   async look() {
     try {
       const response = await fetch("/api/me", { headers: { accept: "application/json" }, credentials: "same-origin" });
       this.#me = response.ok ? await response.json() : { signed_in: false };
+      this.#known = response.ok;
     } catch {
       this.#me = { signed_in: false };
     }

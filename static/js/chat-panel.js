@@ -92,6 +92,9 @@ export class ChatPanel extends HTMLElement {
       this.#open(wanted);
       return;
     }
+    if (this.#conversation) {
+      this.#leaveWithAccount();
+    }
     const running = this.#running();
     if (running) {
       this.status.textContent = this.say("stage.back");
@@ -124,6 +127,14 @@ export class ChatPanel extends HTMLElement {
       this.#account = account;
     }, () => {});
     return this.meeting;
+  }
+
+  /** A conversation kept in an account leaves the tab when its owner has signed out: the next reader may be another. */
+  async #leaveWithAccount() {
+    await this.#meet();
+    if (this.#account?.signedOut) {
+      this.#clear();
+    }
   }
 
   #decided(keeps) {

@@ -141,3 +141,20 @@ def test_axe_finds_nothing_by_night_while_the_large_model_wakes(asleep: Site, re
     assert reader.page.evaluate("document.documentElement.scrollWidth") == width
     wait_for_second(reader)
     assert findings(reader) == []
+
+
+def test_a_kept_conversation_leaves_the_tab_with_its_owner(asleep: Site, reader_at: Open) -> None:
+    reader, _address = newcomer_at(asleep, reader_at, "/chat/")
+    open_account_strip(reader)
+    reader.page.check("[data-part=keep]")
+    reader.page.locator("#chat-status", has_text="kept for 7 days").wait_for(state="attached")
+    reader.ask("How long do you keep my chats?")
+    reader.wait_for_end()
+
+    reader.page.goto(f"{asleep.url}/account/")
+    reader.page.click("button:has-text('Sign out')")
+    reader.page.wait_for_load_state()
+    reader.page.goto(f"{asleep.url}/chat/")
+
+    reader.page.locator(".turn").wait_for(state="detached")
+    assert reader.page.evaluate("sessionStorage.getItem('conversation')") is None
