@@ -53,7 +53,9 @@ def test_axe_finds_nothing_on_the_first_page_and_on_a_limit(
     assert findings(reader) == []
 
     page.click(".today .facts a >> nth=0")
+    page.wait_for_url("**/gpulimit/**")
     page.click("#result_list tbody th a >> nth=0")
+    page.wait_for_url("**/change/**")  # the whole page, or axe finds one without its main part
     keep(reader, f"limit-{scheme}")
     assert findings(reader) == []
 
