@@ -9,9 +9,10 @@ from django.utils.translation import ngettext
 
 from accounts import jobs
 from accounts.models import AccountClosure, DataExport, QueuedMail, User
+from compliance.read_only import ReadOnly
 
 
-class JobAdmin(admin.ModelAdmin):
+class JobAdmin(ReadOnly):
     """Rows that the worker writes. The person appears by their random id, not by their address."""
 
     actions = ["retry"]
@@ -31,15 +32,6 @@ class JobAdmin(admin.ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> Any:
         return super().get_queryset(request).select_related("user")
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
 
 
 @admin.register(QueuedMail)

@@ -1,29 +1,20 @@
 """Records on the staff's workbench: to be read and searched, never written."""
 
 from django.contrib import admin
-from django.http import HttpRequest
 
 from compliance.models import AuditEntry, ConsentEvent, EvidenceRecord
+from compliance.read_only import ReadOnly
 
 
-class ReadOnly(admin.ModelAdmin):
-    """Rows that the database itself refuses to change; whoever may view them sees every field."""
+class Records(ReadOnly):
+    """Rows that the database itself refuses to change."""
 
     show_full_result_count = False
     actions = None
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
 
 @admin.register(ConsentEvent)
-class ConsentEventAdmin(ReadOnly):
+class ConsentEventAdmin(Records):
     list_display = ["at", "subject", "purpose", "action", "notice_version", "language", "channel"]
     list_display_links = ["at", "subject"]
     list_filter = ["purpose", "action", "notice_version", "language", "at"]
@@ -32,7 +23,7 @@ class ConsentEventAdmin(ReadOnly):
 
 
 @admin.register(AuditEntry)
-class AuditEntryAdmin(ReadOnly):
+class AuditEntryAdmin(Records):
     list_display = ["number", "at", "actor", "action", "object_kind", "object_id", "changes"]
     list_filter = ["object_kind", "action", "at"]
     ordering = ["-number"]
@@ -40,7 +31,7 @@ class AuditEntryAdmin(ReadOnly):
 
 
 @admin.register(EvidenceRecord)
-class EvidenceRecordAdmin(ReadOnly):
+class EvidenceRecordAdmin(Records):
     list_display = ["number", "at", "kind", "release", "sha256"]
     list_filter = ["kind", "release", "at"]
     ordering = ["-number"]

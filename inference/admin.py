@@ -14,6 +14,7 @@ from django.utils.translation import ngettext
 
 from accounts.proof import fresh_proof_required
 from compliance import audit
+from compliance.read_only import ReadOnly
 from inference import gpu_limits, switches
 from inference.models import AnswerTally, Backend, GpuLedgerEntry, GpuLimit, Model, Wake
 
@@ -49,19 +50,6 @@ def _switch(modeladmin: admin.ModelAdmin, request: HttpRequest, queryset: QueryS
 def _person(request: HttpRequest) -> audit.Person:
     """Return who is signed in: the admin lets nobody else come this far."""
     return request.user  # type: ignore[return-value]
-
-
-class ReadOnly(admin.ModelAdmin):
-    """Rows that are counted and never written by hand."""
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: object = None) -> bool:
-        return False
 
 
 @method_decorator(fresh_proof_required, name="changeform_view")
