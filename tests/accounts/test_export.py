@@ -1,6 +1,8 @@
 """The export: one file with everything, made once, given out once, to one person, and gone after a day."""
 
+import base64
 import datetime
+import hashlib
 import io
 import json
 import stat
@@ -238,3 +240,12 @@ def test_what_a_killed_worker_left_behind_is_cleared_away(alice: User, folder: P
     export.expire()
 
     assert list(folder.iterdir()) == [export.path_of(made.public_id)]
+
+
+def test_the_page_lets_its_own_style_pass_and_nothing_else(alice: User) -> None:
+    with zipfile.ZipFile(io.BytesIO(export.archive(alice))) as file:
+        page = file.read("index.html").decode()
+
+    style = page.split("<style>")[1].split("</style>")[0]
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    assert f"default-src 'none'; style-src 'sha256-{digest}'\"" in page and "ol > li" in style
