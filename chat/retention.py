@@ -182,8 +182,12 @@ def _empty_titles(batch: int) -> int:
 
 
 def _delete(conversations: Any) -> Deleted:
-    """Delete conversations with their messages, and count them."""
-    keys = list(conversations.values_list("pk", flat=True))
+    """Delete conversations with their messages, and count them.
+
+    Rows are locked in the order of the sweep, conversations, messages, exports, so that neither waits for the other.
+    """
+    keys = list(conversations.select_for_update().order_by("pk").values_list("pk", flat=True))
+    list(Message.everything.filter(conversation__in=keys).select_for_update().order_by("pk").values_list("pk"))
     if keys:
         export.start_again(User.objects.filter(conversations__in=keys))
     messages, _kinds = Message.everything.filter(conversation__in=keys).delete()

@@ -14,15 +14,16 @@ from django.db.models import ProtectedError, Sum
 from django.db.models.functions import Now
 
 from accounts import export
-from accounts.models import QueuedMail, User
+from accounts.models import DataExport, QueuedMail, User
 from accounts.signals import account_closing
 from chat import consent, conversations, retention, storing
-from chat.models import Conversation, DeletedBatch, Message
+from chat.models import Conversation, DeletedBatch, Message, expiry
 from chat.retention import Deleted
 from chat.tasks import sweep_expired
 from compliance import alarms, evidence
 from compliance.models import AuditEntry, EvidenceRecord
 from tests.chat.stored import DAY, age, consenting, stored, version
+from tests.live import wait_for
 
 HOUR = datetime.timedelta(hours=1)
 
@@ -365,3 +366,38 @@ def test_a_file_that_cannot_be_deleted_holds_up_nothing_else(
     waiting_export.touch()
     export.expire()
     assert not waiting_export.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_deletes_while_a_sweep_holds_messages_waits_with_no_export_in_hand() -> None:
+    alice = User.objects.create_user("alice@example.org")
+    kept = Conversation.everything.create(user=alice, language="en", expires_at=expiry())
+    Message.everything.create(
+        conversation=kept, ask=uuid.uuid4(), role=Message.Role.USER, text="Mine", language="en", expires_at=expiry()
+    )
+    waiting = DataExport.objects.create(user=alice)
+
+    def delete() -> None:
+        try:
+            retention.delete_conversation(alice, kept)
+        finally:
+            connection.close()
+
+    deletion = threading.Thread(target=delete)
+    with transaction.atomic():
+        list(Message.everything.select_for_update())  # as the sweep does first
+        deletion.start()
+        wait_for(lambda: waiters() == 1, 10)
+        DataExport.objects.select_for_update(nowait=True).get(pk=waiting.pk)  # as the sweep does next
+    deletion.join(10)
+
+    assert not Conversation.everything.exists()
+
+
+def waiters() -> int:
+    """Return how many connections to this database wait for a lock."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        )
+        return int(cursor.fetchone()[0])
