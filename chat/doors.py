@@ -1,7 +1,7 @@
 """What both doors, socket and HTTP, do before a question reaches the pipeline: origin, address, limit, id."""
 
 import uuid
-from collections.abc import AsyncGenerator, Iterable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -24,11 +24,10 @@ from inference.stopping import StopSignal
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who is at the door: a name for limits and what the server's session grants."""
+    """Who is at the door: what the server's session grants, and how one question of theirs is counted."""
 
-    name: str
-    limit: str
     asker: Asker
+    take: Callable[[], Awaitable[None]]
 
 
 def person_of(user: AbstractBaseUser | AnonymousUser, session_key: str | None) -> Person | None:
@@ -42,9 +41,9 @@ def caller(*, peer: str, forwarded_for: str = "", person: Person | None = None, 
     """Return who asks. A signed-in person is counted by account, a visitor by address."""
     if person is not None:
         asker = Asker(Priority.SIGNED_IN, person, takes_versions)
-        return Caller(f"user:{person.public_id}", settings.CHAT_RATE_LIMIT_SIGNED_IN, asker)
+        return Caller(asker, partial(limits.take_for, person.public_id, settings.CHAT_RATE_LIMIT_SIGNED_IN))
     address = client_address(peer, forwarded_for)
-    return Caller(f"address:{address_name(address)}", settings.CHAT_RATE_LIMIT, Asker())
+    return Caller(Asker(), partial(limits.take, f"address:{address_name(address)}", settings.CHAT_RATE_LIMIT))
 
 
 def origin_allowed(headers: Mapping[str, str], *, has_cookie: bool) -> bool:
@@ -63,10 +62,7 @@ async def open_reply(ask: Ask, at: Caller, *, may_attach: bool, request_id: str 
     Only a new question counts against the limit. Raises RateLimited, IdReused, UnknownId, Draining.
     """
     if await running.known(ask.id) is None:
-        if at.asker.person is not None:
-            await limits.take_for(at.asker.person.public_id, at.limit)
-        else:
-            await limits.take(at.name, at.limit)
+        await at.take()
         name = request_id or uuid.uuid4().hex
 
         def pipeline(stop: StopSignal) -> AsyncGenerator[Event, None]:

@@ -114,7 +114,7 @@ def _beginning(text: str) -> str:
 
 
 async def _first(
-    answer: Answer, asker: Asker, question: Question, chance: "upgrade.Chance", stop: StopSignal
+    answer: Answer, asker: Asker, question: Question, chance: upgrade.Chance, stop: StopSignal
 ) -> AsyncGenerator[Event, None]:
     found = question.found
     logger.info("%s in %s, score %.2f, %d sources", answer.request_id, found.language, found.score, len(found.sources))
@@ -131,13 +131,12 @@ async def _first(
         return
 
     yield answer.sources(found.sources)
-    large: list[Served] = []
     async with aclosing(chance.take(answer, stop)) as waiting:
         async for event in waiting:
             yield event
     large = chance.ready
     try:
-        small = [one for one in await engine.candidates(Tier.SMALL) if one.writes(found.language)]
+        small: list[Served] | None = [one for one in await engine.candidates(Tier.SMALL) if one.writes(found.language)]
     except NoModel:
         small = None
     if not large and not small:
@@ -164,7 +163,7 @@ def _draft(question: Question, candidates: list[Served], asker: Asker, tier: str
 
 
 async def _written(
-    answer: Answer, draft: Draft, chance: "upgrade.Chance", stop: StopSignal
+    answer: Answer, draft: Draft, chance: upgrade.Chance, stop: StopSignal
 ) -> AsyncGenerator[Event, None]:
     """Yield the first version by a model; where none can write, the quote is the answer."""
     sources = draft.found.sources

@@ -54,7 +54,7 @@ class Chance:
         if not served.enabled:
             self.notice = LARGE_OFF
             return
-        if await self._is_ready(served, person):
+        if await self.is_ready(served, person):
             return
         if self.notice or not (self.asker.takes_versions or not settings.CHAT_AUTH_CPU_FIRST):
             return
@@ -67,10 +67,10 @@ class Chance:
         async with aclosing(_until_ready(answer, served, stop)) as events:
             async for event in events:
                 yield event
-        if not stop.asked and not await self._is_ready(served, person):
+        if not stop.asked and not await self.is_ready(served, person):
             self.notice = self.notice or LARGE_AWAY
 
-    async def _is_ready(self, served: Served, person: Person) -> bool:
+    async def is_ready(self, served: Served, person: Person) -> bool:
         """Whether the model is awake and this answer is paid for; a budget without room becomes the notice."""
         state = await wake.current(served.backend)
         if state.state != wake.READY:
@@ -101,7 +101,7 @@ async def second_version(answer: Answer, draft: Draft, chance: Chance, stop: Sto
         # Minutes may have passed: the session is asked again, and this answer is paid for now.
         if not await person.signed_in():
             raise SignedOut
-        if not await chance._is_ready(served, person):
+        if not await chance.is_ready(served, person):
             raise LargeAway(chance.notice or LARGE_AWAY)
         end = Written()
         answer.started = time.monotonic()

@@ -4,7 +4,6 @@ InferenceError
 ├── NoModel              nothing registered and switched on can serve this
 ├── QueueFull            try again in ``retry_after_s``
 ├── SwitchedOff          staff switched the model off while it answered
-├── LargeAway            the large tier does not answer this one (``code`` says why)
 ├── WakeRefused          the sleeping backend is not woken now (``reason``)
 ├── BudgetSpent          no GPU seconds or money left under one cap, until ``resets_at``
 ├── LimitTooHigh         more than any cap may be
@@ -43,16 +42,6 @@ class QueueFull(InferenceError):
 
 class SwitchedOff(InferenceError):
     code = "model_switched_off"
-
-
-class LargeAway(InferenceError):
-    """The small model's answer stands. ``code`` names the sentence that says why."""
-
-    code = "large_away"
-
-    def __init__(self, code: str = "large_away") -> None:
-        super().__init__(code)
-        self.code = code
 
 
 class WakeRefused(InferenceError):
