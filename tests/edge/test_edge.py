@@ -1,6 +1,7 @@
 """What the static edge promises, with the real nginx in front of the real application."""
 
 import gzip
+import itertools
 import json
 import socket
 import ssl
@@ -300,12 +301,12 @@ def test_with_hosts_apart_the_sites_host_answers_no_health_and_no_v1(edge_apart:
         assert edge_apart.get(path).status_code == 404
 
 
-def answers_until_refused(edge: Edge, host: str, path: str) -> httpx.Response:
-    """Ask until the edge says that this is too much; 600 times at most."""
+def answers_until_refused(edge: Edge, host: str, *paths: str) -> httpx.Response:
+    """Ask for ``paths`` in turn until the edge says that the last of them is too much; 600 times at most."""
     with httpx.Client(verify=edge.trust, timeout=60) as client:
-        for _ in range(600):
+        for path in itertools.islice(itertools.cycle(paths), 600):
             answer = client.send(edge.build(client, "HEAD", path, host=host))
-            if answer.status_code == 429:
+            if answer.status_code == 429 and path == paths[-1]:
                 break
     return answer
 
@@ -327,9 +328,8 @@ def test_no_path_to_the_application_goes_round_the_limits(edge_apart: Edge, host
 def test_an_asset_that_only_the_application_knows_counts_as_a_page(edge_apart: Edge) -> None:
     script = next((Path(edge_apart.env["SITE_EXPORT_DIR"]) / "static/js").glob("chat.*.js")).name
 
-    # Those that lie at the edge come fast enough to reach the limit.
-    assert answers_until_refused(edge_apart, CHAT_HOST, f"/static/js/{script}").status_code == 429
-    assert edge_apart.get("/static/js/gone.js", host=CHAT_HOST).status_code == 429
+    # The one that lies at the edge comes fast enough to reach the limit, and the other one finds it reached.
+    assert answers_until_refused(edge_apart, CHAT_HOST, f"/static/js/{script}", "/static/js/gone.js").status_code == 429
 
 
 # --- The configuration --------------------------------------------------------------------------
