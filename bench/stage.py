@@ -19,7 +19,7 @@ from siteproject.stack.folder import Folder
 from siteproject.stack.llama import ALIAS, LlamaServer
 from tests.live import Site, running_site
 
-SECRETS = ("SECRET_KEY", "SEAL_KEY", "PRIVACY_PEPPER")
+SECRETS = ("SECRET_KEY", "SEAL_KEY", "PRIVACY_PEPPER", "API_KEY_PEPPER")
 
 # One address plays every visitor here, so the limits per address are lifted; nothing else differs from a plain start.
 # Warming is off, so that each program decides which passages the model server has read.

@@ -21,9 +21,9 @@ from redis.exceptions import RedisError
 
 from accounts.models import User
 from chat.errors import RateLimited
-from chat.mirror import redis
 from chat.models import AskedQuestion
 from compliance.database import in_thread
+from compliance.memory import redis
 
 logger = logging.getLogger(__name__)
 LOCAL_SHARE = 4  # of the limit, each process grants a quarter by itself

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from django.conf import settings
 from django.utils import translation
-from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from chat.errors import Interrupted
 from chat.events import error_event
+from compliance.memory import redis
 
 if TYPE_CHECKING:
     from chat.running import Reply
@@ -28,20 +28,6 @@ logger = logging.getLogger(__name__)
 BATCH_S = 0.1
 ALIVE_S = 5
 POLL_MS = 500
-
-_clients: dict[int, Redis] = {}
-
-
-def redis() -> Redis:
-    """Return this event loop's client."""
-    loop = id(asyncio.get_running_loop())
-    if loop not in _clients:
-        _clients[loop] = Redis.from_url(
-            settings.REDIS_URL,
-            socket_timeout=settings.REDIS_TIMEOUT_S,
-            socket_connect_timeout=settings.REDIS_TIMEOUT_S,
-        )
-    return _clients[loop]
 
 
 def _keys(ask_id: str) -> tuple[str, str, str, str]:

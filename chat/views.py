@@ -26,8 +26,8 @@ from chat import consent, doors, presentation, running
 from chat.asks import MAX_MESSAGE_BYTES, Ask, Message, parse_ask
 from chat.errors import AskRefused, ChatError, UnknownId
 from chat.events import Event, error_event
-from chat.mirror import redis
 from chat.running import Followed
+from compliance.memory import redis
 from inference import budget_state, wake
 from inference.engine import engine
 from inference.facts import Facts, Probe, probed

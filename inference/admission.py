@@ -9,7 +9,8 @@ import heapq
 import itertools
 import math
 import time
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from enum import IntEnum
@@ -36,9 +37,16 @@ class Priority(IntEnum):
 
 @dataclass(order=True, slots=True)
 class _Waiter:
+    """Sorted by priority, then by how many places its owner had when it came, then by arrival.
+
+    So among customers of one class the one who asks for a single answer is before the hundredth of another's.
+    """
+
     priority: int
+    ahead: int
     number: int
     turn: "asyncio.Future[None]" = field(compare=False)
+    owner: Hashable = field(compare=False, default=None)
 
 
 class Admission:
@@ -51,6 +59,7 @@ class Admission:
         self._warming = 0  # of those running, what nobody waits for
         self._waiting: list[_Waiter] = []
         self._numbers = itertools.count()
+        self._held: Counter[Hashable] = Counter()
         self._taken = 0
         self._mean_s = FIRST_GUESS_S
 
@@ -71,16 +80,18 @@ class Admission:
         """Return the seconds until ``place`` (1 is next) is served, from the smoothed length of recent answers."""
         return math.ceil(self._mean_s * math.ceil(place / self.slots))
 
-    def ticket(self, priority: Priority) -> "Ticket":
+    def ticket(self, priority: Priority, owner: Hashable = None) -> "Ticket":
         """Return a place at work or in the queue. Raises QueueFull at once when there is none."""
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(priority, next(self._numbers), loop.create_future())
+        waiter = _Waiter(priority, self._held[owner], next(self._numbers), loop.create_future(), owner)
         if self.running < self.slots and not self._waiting:
             self._begin(waiter)
         elif self.waiting >= self.length:
             raise QueueFull(self.expected_wait_s(self.waiting + 1))
         else:
             heapq.heappush(self._waiting, waiter)
+        if owner is not None:
+            self._held[owner] += 1
         return Ticket(self, waiter)
 
     def place_of(self, waiter: _Waiter) -> int:
@@ -89,6 +100,10 @@ class Admission:
 
     def leave(self, waiter: _Waiter, served_s: float | None) -> None:
         """Give the place back, at work or in the queue, and let the next one in."""
+        if waiter.owner is not None:
+            self._held[waiter.owner] -= 1
+            if not self._held[waiter.owner]:
+                del self._held[waiter.owner]
         if not waiter.turn.done():
             waiter.turn.cancel()
             self._waiting.remove(waiter)
@@ -153,9 +168,9 @@ class Ticket:
 
 
 @asynccontextmanager
-async def admitted(admission: Admission, priority: Priority) -> AsyncIterator[Ticket]:
-    """Hold a ticket for the time of the context."""
-    ticket = admission.ticket(priority)
+async def admitted(admission: Admission, priority: Priority, owner: Hashable = None) -> AsyncIterator[Ticket]:
+    """Hold a ticket for the time of the context. ``owner`` is whoever shares a class with others, fairly."""
+    ticket = admission.ticket(priority, owner)
     try:
         yield ticket
     finally:

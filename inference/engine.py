@@ -10,7 +10,7 @@ next one; after that a failure is an error, never a silent end.
 import asyncio
 import itertools
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Hashable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -93,9 +93,17 @@ class Engine:
         return found
 
     async def generate(
-        self, request: Request, *, candidates: list[Served], priority: Priority, stop: StopSignal | None = None
+        self,
+        request: Request,
+        *,
+        candidates: list[Served],
+        priority: Priority,
+        owner: Hashable = None,
+        stop: StopSignal | None = None,
     ) -> AsyncGenerator[Step, None]:
         """Complete ``request`` with the first of ``candidates`` that can. Raises InferenceError.
+
+        Places are shared fairly among the owners of one priority.
 
         Asked to stop, it ends with ``Completed`` and the reason *stopped*, or with nothing when no backend had begun.
         """
@@ -109,7 +117,7 @@ class Engine:
                     raise CircuitOpen
                 continue
             try:
-                async with admitted(self.queue(served), priority) as ticket:
+                async with admitted(self.queue(served), priority, owner) as ticket:
                     async with aclosing(self._run(served, request, ticket, stop)) as steps:
                         async for step in steps:
                             begun = begun or isinstance(step, Text)
@@ -190,7 +198,8 @@ class Engine:
                         return
                     raise TimedOut("total") from error
                 yield piece
-                delivered += 1
+                if isinstance(piece, Text):
+                    delivered += piece.deltas
                 if isinstance(piece, Text) and delivered > request.max_tokens:
                     # A piece holds a token or more: a server past this point has lost count of the cap.
                     yield Finished("length", Usage(0, 0, delivered, counted=False))

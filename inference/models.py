@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 class Tier(models.TextChoices):
     SMALL = "small", _("small")
     LARGE = "large", _("large")
+    EMBED = "embed", _("embeddings")
 
 
 class Hardware(models.TextChoices):

@@ -1,4 +1,4 @@
-"""The ASGI application: the exported site, the hosts, the body cap, then Django for HTTP and Channels for sockets."""
+"""The ASGI application: the exported site, the hosts, the API, the body cap, then Django, and Channels for sockets."""
 
 import os
 
@@ -14,6 +14,7 @@ from django.conf import settings  # noqa: E402
 from django.urls import path  # noqa: E402
 
 from chat.consumers import ChatConsumer  # noqa: E402
+from inference.api import route  # noqa: E402
 from siteproject import lifespan  # noqa: E402
 from siteproject.body import App, Receive, Scope, Send, limit_body  # noqa: E402
 from siteproject.exported import serve_exported  # noqa: E402
@@ -39,7 +40,7 @@ pages_and_acts = limit_body(
 sockets = AuthMiddlewareStack(URLRouter([path("ws/chat/", ChatConsumer.as_asgi())]))
 application = ProtocolTypeRouter(
     {
-        "http": serve_exported(keep_hosts_apart(pages_and_acts)),
+        "http": serve_exported(keep_hosts_apart(route.in_front_of(pages_and_acts))),
         "websocket": keep_hosts_apart(sockets),
         "lifespan": lifespan.application,
     }

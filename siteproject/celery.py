@@ -11,13 +11,15 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "siteproject.settings")
 
 app = Celery("siteproject")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["compliance", "accounts", "inference", "chat"])
+app.autodiscover_tasks(["compliance", "accounts", "billing", "inference", "chat"])
 app.conf.beat_schedule = {
     "probe-backends": {"task": "inference.tasks.probe_backends", "schedule": settings.PROBE_S},
     "worker-heartbeat": {"task": "siteproject.tasks.heartbeat", "schedule": 10.0},
     "sweep-expired": {"task": "chat.tasks.sweep_expired", "schedule": settings.RETENTION_SWEEP_S},
     "people-sweep": {"task": "accounts.tasks.sweep", "schedule": settings.JOB_SWEEP_S},
     "people-tidy": {"task": "accounts.tasks.tidy", "schedule": 3600.0},
+    "billing-sweep": {"task": "billing.tasks.sweep", "schedule": settings.BILLING_SWEEP_S},
+    "billing-tidy": {"task": "billing.tasks.tidy", "schedule": 3600.0},
     "check-chains": {"task": "compliance.tasks.check_chains", "schedule": 900.0},
     "sync-search": {"task": "siteproject.tasks.sync_search", "schedule": 30.0},
 }

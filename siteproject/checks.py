@@ -41,9 +41,9 @@ def check_secrets(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: 
     if settings.DEBUG:
         return []
     found: list[CheckMessage] = []
-    names = ("SECRET_KEY", "SEAL_KEY", "PRIVACY_PEPPER")
-    for name in names:
-        value = getattr(settings, name)
+    values = {name: getattr(settings, name) for name in ("SECRET_KEY", "SEAL_KEY", "PRIVACY_PEPPER")}
+    values["API_KEY_PEPPER"] = next(iter(settings.API_KEY_PEPPERS.values())).decode()
+    for name, value in values.items():
         hint = "bin/up writes it to var/env; elsewhere set the environment variable."
         if not value:
             found.append(Error(f"{name} is not set.", hint=hint, id="siteproject.E001"))
@@ -51,10 +51,10 @@ def check_secrets(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: 
             found.append(
                 Error(f"{name} has fewer than {MIN_SECRET_CHARS} characters.", hint=hint, id="siteproject.E002")
             )
-    values = [getattr(settings, name) for name in names if getattr(settings, name)]
-    if len(set(values)) < len(values):
+    given = [value for value in values.values() if value]
+    if len(set(given)) < len(given):
         hint = "Losing one should not mean losing all: generate each on its own."
-        found.append(Warning(f"{', '.join(names)} are not all different.", hint=hint, id="siteproject.W003"))
+        found.append(Warning(f"{', '.join(values)} are not all different.", hint=hint, id="siteproject.W003"))
     return found
 
 

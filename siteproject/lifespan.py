@@ -7,10 +7,12 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
+from billing import ledger
 from chat import grounding, presence, running, warming
 from content import soundness
 from content.library import library
 from inference import gpu_limits, registry, tally
+from inference.api import calls, limits
 from inference.engine import engine
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,7 @@ async def start(background: list[asyncio.Task[None]]) -> None:
     except Exception:
         # PostgreSQL away at start: serve pages and answers from the environment's own description.
         logger.exception("registry and limits not written at start")
+    await limits.begin()
     background += [
         asyncio.create_task(asyncio.to_thread(read_content), name="content"),
         asyncio.create_task(tally.keep_writing(), name="tally"),
@@ -61,8 +64,10 @@ def read_content() -> None:
 async def stop(background: list[asyncio.Task[None]]) -> None:
     """End the loops, write the last counts, close the connections to the backends."""
     await running.drain()
+    await calls.drain()
     for task in background:
         task.cancel()
     await asyncio.gather(*background, return_exceptions=True)
     await tally.write()
     await engine.close()
+    await ledger.close()

@@ -5,6 +5,7 @@ finish for ``CHAT_DRAIN_S``, ends the others with an error event that says when 
 only then closes the connections.
 """
 
+import asyncio
 import os
 import resource
 import signal
@@ -21,8 +22,9 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         from chat import running
+        from inference.api import calls
 
-        await running.drain()
+        await asyncio.gather(running.drain(), calls.drain())
         await super().shutdown(sockets=sockets)
 
 

@@ -111,10 +111,32 @@ env = environ.Env(
     LLM_GPU_MONTH_USD=(float, 40.0),
     LLM_GPU_PAYING_SHARE=(float, 0.4),
     LLM_GPU_PERSON_DAY_S=(int, 1800),
+    LLM_EMBED_URL=(str, ""),
+    LLM_EMBED_RUNTIME=(str, "llamacpp"),
+    LLM_EMBED_MODEL=(str, "wagmi-embed"),
+    LLM_EMBED_KEY=(str, ""),
+    LLM_EMBED_NAME=(str, "all-MiniLM-L6-v2 (F16)"),
+    LLM_EMBED_LANGUAGES=(list, ["en"]),
+    LLM_EMBED_CONTEXT=(int, 256),
+    LLM_EMBED_DIMENSIONS=(int, 384),
+    LLM_EMBED_SLOTS=(int, 1),
+    LLM_EMBED_QUEUE=(int, 32),
+    LLM_EMBED_WEIGHTS_SHA256=(str, ""),
+    LLM_EMBED_PID_FILE=(str, ""),
     LLM_FIRST_TOKEN_S=(float, 20.0),
     LLM_IDLE_S=(float, 15.0),
     LLM_TOTAL_S=(float, 120.0),
     MACHINE_USD_PER_MONTH=(float, 50.0),
+    API_KEY_PEPPER=(str, ""),
+    API_KEY_PEPPER_ID=(str, "1"),
+    API_KEY_PEPPERS_OLD=(list, []),
+    API_KEY_CACHE_S=(float, 2.0),
+    API_ORPHAN_S=(float, 900.0),
+    BILLING_SWEEP_S=(float, 30.0),
+    STRIPE_SECRET_KEY=(str, ""),
+    STRIPE_WEBHOOK_SECRETS=(list, []),
+    STRIPE_API_URL=(str, ""),
+    STRIPE_TAX=(bool, True),
     CHAT_RATE_LIMIT=(str, "20/15m"),
     CHAT_RATE_LIMIT_SIGNED_IN=(str, "60/15m"),
     CHAT_SOCKETS_PER_ADDRESS=(int, 20),
@@ -175,6 +197,10 @@ CSRF_TRUSTED_ORIGINS = sorted({SITE_URL, CHAT_URL})
 SECRET_KEY: str = env("SECRET_KEY") or ("debug-only" if DEBUG else "")
 SEAL_KEY: str = env("SEAL_KEY") or SECRET_KEY
 PRIVACY_PEPPER: str = env("PRIVACY_PEPPER") or SECRET_KEY
+# API keys are kept as HMACs under the first; the others are older ones, under which keys are still found and renewed.
+API_KEY_PEPPERS: dict[str, bytes] = {env("API_KEY_PEPPER_ID"): (env("API_KEY_PEPPER") or SECRET_KEY).encode()}
+for _id, _, _pepper in (each.partition(":") for each in env("API_KEY_PEPPERS_OLD")):
+    API_KEY_PEPPERS.setdefault(_id.strip(), _pepper.encode())
 
 # --- Applications ---------------------------------------------------------------------------
 
@@ -476,12 +502,40 @@ LLM_GPU_MONTH_S: int = env("LLM_GPU_MONTH_S")
 LLM_GPU_MONTH_USD: float = env("LLM_GPU_MONTH_USD")
 LLM_GPU_PAYING_SHARE: float = env("LLM_GPU_PAYING_SHARE")
 LLM_GPU_PERSON_DAY_S: int = env("LLM_GPU_PERSON_DAY_S")
+# The model that makes embeddings for the API. Its address is empty where there is none.
+LLM_EMBED = {
+    "url": env("LLM_EMBED_URL"),
+    "runtime": env("LLM_EMBED_RUNTIME"),
+    "model": env("LLM_EMBED_MODEL"),
+    "key": env("LLM_EMBED_KEY"),
+    "name": env("LLM_EMBED_NAME"),
+    "languages": env("LLM_EMBED_LANGUAGES"),
+    "context_tokens": env("LLM_EMBED_CONTEXT"),
+    "dimensions": env("LLM_EMBED_DIMENSIONS"),
+    "slots": env("LLM_EMBED_SLOTS"),
+    "queue": env("LLM_EMBED_QUEUE"),
+    "weights_sha256": env("LLM_EMBED_WEIGHTS_SHA256"),
+    "pid_file": env("LLM_EMBED_PID_FILE"),
+}
 LLM_FIRST_TOKEN_S: float = env("LLM_FIRST_TOKEN_S")
 LLM_IDLE_S: float = env("LLM_IDLE_S")
 LLM_TOTAL_S: float = env("LLM_TOTAL_S")
 SWITCH_CHECK_S: float = env("SWITCH_CHECK_S")
 PROBE_S: float = env("PROBE_S")
 MACHINE_USD_PER_MONTH: float = env("MACHINE_USD_PER_MONTH")
+
+# --- The API and its bills --------------------------------------------------------------------
+
+# How long a process believes what it has read of a key: the most a revoked one lives on.
+API_KEY_CACHE_S: float = env("API_KEY_CACHE_S")
+# A reservation older than any call can get belongs to a process that died.
+API_ORPHAN_S: float = env("API_ORPHAN_S")
+BILLING_SWEEP_S: float = env("BILLING_SWEEP_S")
+# Without a key, payments are off and nothing else changes.
+STRIPE_SECRET_KEY: str = env("STRIPE_SECRET_KEY")
+STRIPE_WEBHOOK_SECRETS: list[str] = env("STRIPE_WEBHOOK_SECRETS")
+STRIPE_API_URL: str = env("STRIPE_API_URL").rstrip("/")
+STRIPE_TAX: bool = env("STRIPE_TAX")
 
 # --- Chat -----------------------------------------------------------------------------------
 

@@ -14,7 +14,15 @@ from siteproject.stack.folder import Folder
 from siteproject.stack.postgres import Postgres
 from siteproject.stack.redis_server import Redis
 
-SECRETS = ("SECRET_KEY", "SEAL_KEY", "PRIVACY_PEPPER", "LLM_CPU_KEY", "LLM_GPU_KEY", "LLM_GPU_WAKE_TOKEN")
+SECRETS = (
+    "SECRET_KEY",
+    "SEAL_KEY",
+    "PRIVACY_PEPPER",
+    "API_KEY_PEPPER",
+    "LLM_CPU_KEY",
+    "LLM_GPU_KEY",
+    "LLM_GPU_WAKE_TOKEN",
+)
 
 
 def _start() -> Path:
@@ -28,6 +36,11 @@ def _start() -> Path:
     for name in SECRETS:
         os.environ.setdefault(name, secrets.token_urlsafe(40))
     os.environ.setdefault("SITE_URL", "http://localhost:8000")
+    if "PYTEST_XDIST_WORKER" in os.environ and os.environ.pop("TEST_SERVERS", None):
+        # One of several that run at a time: what the process above started is not ours to share.
+        del os.environ["DATABASE_URL"], os.environ["REDIS_URL"]
+    if "DATABASE_URL" not in os.environ and "REDIS_URL" not in os.environ:
+        os.environ["TEST_SERVERS"] = "1"
     if "DATABASE_URL" not in os.environ:
         postgres = Postgres(folder, durable=False)
         postgres.start()

@@ -6,11 +6,12 @@
 3. ``Finished.usage`` is what the runtime counted; ``counted`` says whether it did or we had to.
 4. No text of a prompt or an answer is in an exception or a log line.
 5. ``models`` never wakes anything and never keeps anything awake.
+6. What arrives in one piece is yielded in one piece: ``Text.deltas`` says how many the runtime made of it.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +26,19 @@ class Turn:
 class Request:
     """What to complete. ``begun`` are words already put into the model's mouth; they are not repeated in the stream.
 
-    ``reuse_prompt`` lets the server keep the prompt in memory for the next one that starts alike.
+    ``reuse_prompt`` lets the server keep the prompt in memory for the next one that starts alike. ``sampling`` holds
+    further fields under OpenAI's names (``top_p``, ``seed``, penalties); ``schema`` is a JSON schema that the answer
+    must follow, where the runtime has grammars, and an empty one asks for any JSON object.
     """
 
     turns: tuple[Turn, ...]
     begun: str = ""
     max_tokens: int = 200
-    temperature: float = 0.0
+    temperature: float | None = 0.0
     stop: tuple[str, ...] = ()
     reuse_prompt: bool = True
+    sampling: Mapping[str, Any] = field(default_factory=dict)
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +56,7 @@ class Usage:
 @dataclass(frozen=True, slots=True)
 class Text:
     text: str
+    deltas: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,13 @@ class BackendClient(Protocol):
 
     async def models(self) -> list[str]:
         """Return the names the backend lists now. Raises BackendError."""
+        ...
+
+    async def count(self, request: Request) -> int | None:
+        """Return the tokens of a prompt by the backend's own tokeniser, None where it has none to ask.
+
+        Raises BackendError.
+        """
         ...
 
     async def close(self) -> None:

@@ -7,8 +7,8 @@ choices, or not at all; fields we do not know (``reasoning``) are passed over.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from typing import Any
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
@@ -20,6 +20,9 @@ from inference.errors import BackendError, ContextTooLong, Cut, Garbled, TimedOu
 KEEP_ALIVE_S = 4.0  # below the server's own 5 s
 CONNECT_S = 2.0
 MAX_LINE_BYTES = 64 * 1024
+MAX_ANSWER_BYTES = 2 * 1024 * 1024
+MAX_DELTAS = 32  # in one piece, so that a server which has lost count of the cap is noticed soon
+T = TypeVar("T")
 NOT_NOW = frozenset({401, 403, 404, 408, 409, 425, 429})
 
 
@@ -97,9 +100,33 @@ class OpenAICompatible:
                 "max_tokens": request.max_tokens,
                 "temperature": request.temperature,
                 "stop": list(request.stop),
+                **_format(request.schema),
                 **self._extras(request),
+                **request.sampling,
             }
         )
+
+    async def count(self, request: Request) -> int | None:
+        """Return None: not every runtime has a tokeniser to ask."""
+        return None
+
+    async def _asked(self, path: str, body: object, answer: "msgspec.json.Decoder[T]") -> T:
+        """Return what a short question of ours is answered, decoded. Raises BackendError."""
+        try:
+            async with asyncio.timeout(CONNECT_S * 2):
+                async with self._connections().post(
+                    f"{self._url}{path}",
+                    data=msgspec.json.encode(body),
+                    headers={"Content-Type": "application/json"},
+                    allow_redirects=False,
+                ) as response:
+                    if response.status != 200:
+                        raise Unavailable(f"status {response.status}")
+                    return answer.decode(await _whole(response, MAX_ANSWER_BYTES))
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise Unavailable("no connection") from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise Garbled("unexpected answer") from error
 
     def _extras(self, request: Request) -> dict[str, Any]:
         """Return what this runtime's body has beside OpenAI's own fields."""
@@ -220,45 +247,78 @@ async def _beginning(response: aiohttp.ClientResponse) -> bytes:
         return b""
 
 
-async def _whole(response: aiohttp.ClientResponse) -> bytes:
+async def _whole(response: aiohttp.ClientResponse, limit: int = MAX_LINE_BYTES) -> bytes:
     """Return a body of bounded size."""
     found = b""
     while block := await response.content.readany():
         found += block
-        if len(found) > MAX_LINE_BYTES:
-            raise Garbled("list of models too long")
+        if len(found) > limit:
+            raise Garbled("answer too long")
     return found
 
 
+def _format(schema: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return OpenAI's field for an answer in JSON."""
+    if schema is None:
+        return {}
+    if not schema:
+        return {"response_format": {"type": "json_object"}}
+    named = {"name": "answer", "schema": schema, "strict": True}
+    return {"response_format": {"type": "json_schema", "json_schema": named}}
+
+
 async def _pieces(response: aiohttp.ClientResponse) -> AsyncGenerator[Piece, None]:
-    """Yield the pieces of an event stream; raise Cut when it ends without a finish reason."""
+    """Yield the pieces of an event stream; raise Cut when it ends without a finish reason.
+
+    The deltas that came in one block are one piece: whoever is behind anyway need not be handed them one by one.
+    """
     reason: str | None = None
     usage: Usage | None = None
     delivered = 0
-    async for line in _lines(response):
-        if not line.startswith(b"data:"):
-            continue
-        data = line[5:].strip()
-        if data == b"[DONE]":
+    ended = False
+    async for lines in _blocks(response):
+        words: list[str] = []
+        problem: BackendError | None = None
+        for line in lines:
+            if not line.startswith(b"data:"):
+                continue
+            data = line[5:].strip()
+            if data == b"[DONE]":
+                ended = True
+                break
+            try:
+                chunk = _decoded(data)
+            except Garbled as error:
+                problem = error
+                break
+            if chunk.error is not None:
+                problem = Cut("error event")
+                break
+            if chunk.usage is not None:
+                usage = _usage(chunk.usage, chunk.timings or _Timings())
+            for choice in chunk.choices:
+                if choice.delta is not None and choice.delta.content:
+                    words.append(choice.delta.content)
+                reason = choice.finish_reason or reason
+            if len(words) >= MAX_DELTAS:
+                delivered += len(words)
+                yield Text("".join(words), len(words))
+                words = []
+        if words:
+            delivered += len(words)
+            yield Text("".join(words), len(words))
+        if problem is not None:
+            raise problem
+        if ended:
             break
-        chunk = _decoded(data)
-        if chunk.error is not None:
-            raise Cut("error event")
-        if chunk.usage is not None:
-            usage = _usage(chunk.usage, chunk.timings or _Timings())
-        for choice in chunk.choices:
-            if choice.delta is not None and choice.delta.content:
-                delivered += 1
-                yield Text(choice.delta.content)
-            reason = choice.finish_reason or reason
     if reason not in ("stop", "length"):
         raise Cut("no finish reason")
     # Missing usage is counted by deltas (llama.cpp sends one token each) and marked, never booked as nothing.
     yield Finished("length" if reason == "length" else "stop", usage or Usage(0, 0, delivered, counted=False))
 
 
-async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None]:
-    """Yield lines as they arrive, keep-alives included as empty lines, with waits and lengths bounded."""
+async def _blocks(response: aiohttp.ClientResponse) -> AsyncGenerator[list[bytes], None]:
+    """Yield the lines of each block as it arrives, with waits and lengths bounded."""
     first = True
     buffer = b""
     while True:
@@ -271,11 +331,13 @@ async def _lines(response: aiohttp.ClientResponse) -> AsyncGenerator[bytes, None
             return
         first = False
         *lines, buffer = (buffer + block).split(b"\n")
-        for line in lines:
+        too_long = len(buffer) > MAX_LINE_BYTES
+        for number, line in enumerate(lines):
             if len(line) > MAX_LINE_BYTES:
-                raise Garbled("line too long")
-            yield line
-        if len(buffer) > MAX_LINE_BYTES:
+                lines, too_long = lines[:number], True
+                break
+        yield lines
+        if too_long:
             raise Garbled("line too long")
 
 

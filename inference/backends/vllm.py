@@ -10,6 +10,8 @@ import re
 import secrets
 from typing import Any
 
+import msgspec
+
 from inference.backends.base import Request
 from inference.backends.openai import OpenAICompatible, Problem
 from inference.errors import ContextTooLong
@@ -32,9 +34,21 @@ class VLlm(OpenAICompatible):
             found["cache_salt"] = secrets.token_urlsafe(16)
         return found
 
+    async def count(self, request: Request) -> int | None:
+        """Return the tokens of a prompt, the chat template's own among them. Raises BackendError."""
+        messages = [{"role": turn.role, "content": turn.text} for turn in request.turns]
+        return (await self._asked("/tokenize", {"model": self._model, "messages": messages}, _counted)).count
+
     def _too_long(self, problem: Problem) -> ContextTooLong | None:
         context, prompt = CONTEXT.search(problem.message), PROMPT.search(problem.message)
         if context is None:
             return None
         numbers = [int(found) for found in prompt.groups() if found] if prompt else [0]
         return ContextTooLong(numbers[0], int(context[1]))
+
+
+class _Counted(msgspec.Struct):
+    count: int
+
+
+_counted = msgspec.json.Decoder(_Counted)

@@ -13,7 +13,15 @@ from pathlib import Path
 from siteproject.stack.errors import StackError
 from siteproject.stack.folder import Folder, var_folder
 
-SECRETS = ("SECRET_KEY", "SEAL_KEY", "LLM_CPU_KEY", "LLM_GPU_KEY", "LLM_GPU_WAKE_TOKEN", "PRIVACY_PEPPER")
+SECRETS = (
+    "SECRET_KEY",
+    "SEAL_KEY",
+    "LLM_CPU_KEY",
+    "LLM_GPU_KEY",
+    "LLM_GPU_WAKE_TOKEN",
+    "PRIVACY_PEPPER",
+    "API_KEY_PEPPER",
+)
 
 # Commands that do their work without a database; for all others manage.py asks for a stack first.
 NEEDS_NO_STACK = {

@@ -1,7 +1,6 @@
 """What may be asked: the table of what is refused, with the field that is named, and what is let through."""
 
 import json
-import uuid
 from typing import Any
 
 import pytest
@@ -34,7 +33,7 @@ def field_refused(data: bytes) -> str:
         ({"id": None}, "id"),
         ({"id": 5}, "id"),
         ({"id": "no uuid"}, "id"),
-        ({"id": str(uuid.uuid1())}, "id"),
+        ({"id": "aac3b5ee-e5d7-11f1-ad1c-02fc00000001"}, "id"),  # of version 1
         ({"id": "{" + ID + "}"}, "id"),
         ({"id": ID.replace("-", "")}, "id"),
         ({"messages": None}, "messages"),

@@ -8,8 +8,8 @@ from asgiref.sync import sync_to_async
 from accounts.models import User
 from chat import limits
 from chat.errors import RateLimited
-from chat.mirror import redis
 from compliance.addresses import address_name, client_address
+from compliance.memory import redis
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ async def test_the_window_slides() -> None:
 
 async def test_without_redis_each_process_grants_a_quarter(settings) -> None:  # type: ignore[no-untyped-def]
     settings.REDIS_URL = "unix:///nonexistent/redis.sock"
-    from chat import mirror
+    from compliance import memory
 
-    mirror._clients.clear()
+    memory._clients.clear()
     results = await asyncio.gather(*(limits.take("away", "20/15m") for _ in range(20)), return_exceptions=True)
-    mirror._clients.clear()
+    memory._clients.clear()
 
     assert sum(result is None for result in results) == 5
 

@@ -1,0 +1,76 @@
+"""The ASGI application of ``/v1``, in front of Django's handler: what is asked at which address."""
+
+import logging
+from typing import Any
+from urllib.parse import unquote
+
+from billing.models.keys import Scope
+from inference.api import catalogue, completions, reports
+from inference.api.door import authenticate
+from inference.api.errors import ApiError, method_not_allowed, no_route, not_json, unexpected
+from inference.api.exchange import ClientLeft, Exchange
+
+logger = logging.getLogger(__name__)
+POSTS = {"/v1/chat/completions": Scope.CHAT, "/v1/completions": Scope.CHAT, "/v1/embeddings": Scope.EMBEDDINGS}
+GETS = ("/v1/models", "/v1/key", "/v1/usage", "/v1/openapi.json")
+
+
+def is_api(path: str) -> bool:
+    return path == "/v1" or path.startswith("/v1/")
+
+
+def in_front_of(app: Any) -> Any:
+    """Return an application that answers ``/v1`` itself and hands everything else on."""
+
+    async def routed(scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "http" and is_api(scope["path"]):
+            await answer(Exchange(scope, receive, send))
+        else:
+            await app(scope, receive, send)
+
+    return routed
+
+
+async def answer(exchange: Exchange) -> None:
+    """Answer one request; whatever happens, in JSON with a request id."""
+    try:
+        await _answer(exchange)
+    except ClientLeft:
+        logger.info("%s client left before it had asked", exchange.request_id)
+    except ApiError as error:
+        logger.info("%s refused: %d %s", exchange.request_id, error.status, error.code)
+        if not exchange.started:
+            await exchange.refuse(error)
+    except Exception:
+        logger.exception("%s failed", exchange.request_id)
+        if not exchange.started:
+            await exchange.refuse(unexpected())
+
+
+async def _answer(exchange: Exchange) -> None:
+    path = exchange.path
+    if path in POSTS:
+        if exchange.method != "POST":
+            raise method_not_allowed("POST")
+        grant = await authenticate(exchange, POSTS[path])
+        if exchange.header("content-type").partition(";")[0].strip().lower() != "application/json":
+            raise not_json()
+        body = await exchange.body()
+        if path == "/v1/embeddings":
+            raise no_route()
+        read = completions.of_chat if path == "/v1/chat/completions" else completions.of_completion
+        await completions.answer(exchange, grant, read(body))
+        return
+    if path not in GETS and not path.startswith("/v1/models/"):
+        raise no_route()
+    if exchange.method not in ("GET", "HEAD"):
+        raise method_not_allowed("GET, HEAD")
+    grant = await authenticate(exchange, Scope.USAGE if path == "/v1/usage" else None)
+    if path == "/v1/models":
+        await exchange.answer({"object": "list", "data": await catalogue.listed(grant)})
+    elif path == "/v1/key":
+        await exchange.answer(await reports.key(grant))
+    elif path == "/v1/usage":
+        await exchange.answer(await reports.usage(grant, exchange.scope["query_string"]))
+    else:
+        await exchange.answer(await catalogue.one(unquote(path.removeprefix("/v1/models/")), grant))
