@@ -60,10 +60,12 @@ class Question:
         return LlamaCpp("", "", ALIAS)._body(self.request())
 
 
-def bench_site(overrides: Mapping[str, str] | None = None, *, model: bool = True) -> AbstractContextManager[Site]:
+def bench_site(
+    overrides: Mapping[str, str] | None = None, *, model: bool = True, durable: bool = False
+) -> AbstractContextManager[Site]:
     """Start a site of its own for a program, with secrets of its own and the limits per address lifted."""
     chosen = {name: secrets.token_urlsafe(40) for name in SECRETS} | LIFTED | dict(overrides or {})
-    return running_site(model=model, worker=False, **chosen)
+    return running_site(model=model, worker=False, durable=durable, **chosen)
 
 
 @contextmanager

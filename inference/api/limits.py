@@ -13,11 +13,12 @@ import time
 from dataclasses import dataclass
 
 from django.conf import settings
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import RedisError
 
 from billing.grants import Grant, Rates
 from compliance.memory import redis
 from inference.api.errors import away, never_fits, too_many
+from inference.api.scripts import scripts
 
 logger = logging.getLogger(__name__)
 LOCAL_SHARE = 4
@@ -106,12 +107,12 @@ async def take(grant: Grant, *, request_id: str, tokens: int, large: bool) -> Ta
     keys = [name for level in rates for name in (f"limit:api:{level.name}:flow", f"limit:api:{level.name}:calls")]
     numbers = [str(value) for level in rates for value in (level.requests, level.tokens, level.parallel)]
     try:
-        found = await _run(TAKE, keys, [request_id, str(tokens), str(_lease_ms()), str(BEGINNING_MS), *numbers])
+        found = await scripts.run(TAKE, keys, [request_id, str(tokens), str(_lease_ms()), str(BEGINNING_MS), *numbers])
     except (TimeoutError, RedisError, OSError) as error:
         logger.warning("redis away (%s), local allowance", type(error).__name__)
         if large:
             raise away(30, "limits_away") from error
-        return _take_locally(rates[0], request_id)
+        return _take_locally(rates, request_id)
     which = found[0].decode()
     headers = _headers(rates[0], *(int(value) for value in found[3:7]))
     if which:
@@ -124,23 +125,9 @@ async def give_back(taken: Taken, *, used_tokens: int) -> None:
     if taken.local:
         return
     try:
-        await _run(GIVE_BACK, taken.keys, [taken.request_id, str(taken.tokens - used_tokens)])
+        await scripts.run(GIVE_BACK, taken.keys, [taken.request_id, str(taken.tokens - used_tokens)])
     except (TimeoutError, RedisError, OSError) as error:
         logger.warning("lease not given back (%s), it ends by itself", type(error).__name__)
-
-
-_hashes: dict[str, str] = {}
-
-
-async def _run(script: str, keys: list[str], arguments: list[str]) -> list[bytes]:
-    """Run a script by its hash; send it whole where Redis does not know it (yet, or any more)."""
-    client = redis()
-    if script not in _hashes:
-        _hashes[script] = await client.script_load(script)
-    try:
-        return await client.evalsha(_hashes[script], len(keys), *keys, *arguments)
-    except NoScriptError:
-        return await client.eval(script, len(keys), *keys, *arguments)
 
 
 def _lease_ms() -> int:
@@ -169,17 +156,20 @@ def duration(ms: int) -> str:
 _local: dict[str, tuple[float, float]] = {}
 
 
-def _take_locally(level: Rates, request_id: str) -> Taken:
-    """The same bucket of requests in this process's memory, a quarter of its size."""
-    most = max(1.0, level.requests / LOCAL_SHARE)
+def _take_locally(rates: tuple[Rates, ...], request_id: str) -> Taken:
+    """The same buckets of requests in this process's memory, each a quarter of its size."""
     now = time.monotonic()
     if len(_local) > 10_000:
         _local.clear()
-    left, at = _local.get(level.name, (most, now))
-    left = min(most, left + (now - at) * most / 60)
-    if left < 1:
-        raise too_many("requests", (1 - left) * 60 / most, {})
-    _local[level.name] = (left - 1, now)
+    held: dict[str, float] = {}
+    for level in rates:
+        most = max(1.0, level.requests / LOCAL_SHARE)
+        left, at = _local.get(level.name, (most, now))
+        left = min(most, left + (now - at) * most / 60)
+        if left < 1:
+            raise too_many("requests", (1 - left) * 60 / most, {})
+        held[level.name] = left - 1
+    _local.update({name: (left, now) for name, left in held.items()})
     return Taken(request_id, [], 0, {}, local=True)
 
 

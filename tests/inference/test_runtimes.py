@@ -15,7 +15,7 @@ from inference.backends.ollama import Ollama
 from inference.backends.openai import OpenAICompatible
 from inference.backends.vllm import VLlm
 from inference.engine import RUNTIMES
-from inference.errors import ContextTooLong, Cut, Garbled, Unavailable
+from inference.errors import ContextTooLong, Cut, Garbled, Refused, Unavailable
 from tests.scripted import SECRET_BODY, WORDS, Behaviour, ScriptedServer, Wire, answer, never, slowly, without_finish
 
 QUESTION = Request((Turn("system", "Be brief."), Turn("user", "Which licence?")), max_tokens=20)
@@ -82,7 +82,9 @@ async def test_text_comes_in_order_and_ends_with_one_account(client: OpenAICompa
     server.behaviour = answer
     pieces = await pieces_of(client)
 
-    assert [piece.text for piece in pieces[:-1] if isinstance(piece, Text)] == list(WORDS)
+    texts = [piece for piece in pieces[:-1] if isinstance(piece, Text)]
+    assert "".join(text.text for text in texts) == "".join(WORDS)
+    assert sum(text.deltas for text in texts) == len(WORDS)
     finished = pieces[-1]
     assert isinstance(finished, Finished) and finished.reason == "stop"
     assert finished.usage.counted and finished.usage.completion_tokens == len(WORDS)
@@ -165,11 +167,11 @@ async def test_an_error_in_the_stream_is_cut_whatever_its_shape(
         ("401 Unauthorized", {"error": "Unauthorized"}, Unavailable),
         ("404 Not Found", {"error": {"message": SECRET_BODY, "type": "NotFoundError", "code": 404}}, Unavailable),
         ("404 Not Found", {"error": {"message": SECRET_BODY, "type": "api_error", "code": None}}, Unavailable),
-        ("400 Bad Request", {"object": "error", "message": SECRET_BODY, "code": 400}, Garbled),
+        ("400 Bad Request", {"object": "error", "message": SECRET_BODY, "code": 400}, Refused),
         ("429 Too Many Requests", {}, Unavailable),
         ("503 Service Unavailable", {"error": {"code": 503, "message": SECRET_BODY}}, Unavailable),
         ("307 Temporary Redirect", {}, Garbled),
-        ("400 Bad Request", [1, 2], Garbled),
+        ("400 Bad Request", [1, 2], Refused),
     ],
 )
 async def test_refusals_are_ours_whatever_their_shape(
