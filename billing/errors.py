@@ -7,7 +7,9 @@ BillingError
 ├── CallKnown         the same idempotency key came before (``state``)
 ├── LedgerAway        the database does not answer, so nothing can be counted
 ├── PaymentsOff       no payment provider is configured
-├── PaymentsAway      the provider does not answer, or refused (``code``)
+├── PaymentsAway      the provider does not answer, or not now
+│   └── PaymentRefused    the provider answers no, and would again (``reason``)
+├── BadWebhook        what came was not signed with a secret of ours, is too old, or is no event
 └── NotAllowed        a wish that the rules of a plan or key exclude (``reason``)
 """
 
@@ -87,6 +89,24 @@ class PaymentsOff(BillingError):
 
 class PaymentsAway(BillingError):
     code = "payments_away"
+
+    def __init__(self, reason: str = "") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class PaymentRefused(PaymentsAway):
+    """``reason`` is the provider's own word for it, such as ``card_declined``; ``card``: it is about a card."""
+
+    code = "payment_refused"
+
+    def __init__(self, reason: str = "", *, card: bool = False) -> None:
+        super().__init__(reason)
+        self.card = card
+
+
+class BadWebhook(BillingError):
+    code = "bad_webhook"
 
 
 class NotAllowed(BillingError):

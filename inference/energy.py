@@ -81,6 +81,8 @@ class Meter:
         self._last = now
 
     def _read(self) -> float | None:
+        if not self._pid_file:
+            return None  # a server elsewhere
         try:
             return process_cpu_s(int(Path(self._pid_file).read_text()))
         except (OSError, ValueError):

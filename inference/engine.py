@@ -24,7 +24,7 @@ from inference.backends.ollama import LATEST, Ollama
 from inference.backends.openai import OpenAICompatible
 from inference.backends.vllm import VLlm
 from inference.energy import METHOD, METHOD_CARD, METHOD_DURATION, METHOD_TIMINGS, WATTS_PER_CARD, Effort, Meter
-from inference.errors import Asleep, BackendError, CircuitOpen, ContextTooLong, NoModel, SwitchedOff, TimedOut
+from inference.errors import Asleep, BackendError, CircuitOpen, NoModel, Refused, SwitchedOff, TimedOut
 from inference.models import Hardware
 from inference.registry import Served, snapshot
 from inference.routing import Router
@@ -125,7 +125,7 @@ class Engine:
                 if begun:
                     breaker.succeeded()  # an asker who stopped a silent backend has proved nothing about it
                 return
-            except ContextTooLong:
+            except Refused:
                 raise  # the question's fault, not the backend's: no other one fares better
             except BackendError as error:
                 if not isinstance(error, CircuitOpen):

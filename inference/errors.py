@@ -15,7 +15,8 @@ InferenceError
     ├── TimedOut         no first token, no next token, or too long in all (``which``)
     ├── Cut              the stream ended without saying why
     ├── Garbled          not what the runtime promises to send
-    └── ContextTooLong   ``prompt_tokens`` do not fit into ``context_tokens``
+    └── Refused          the request is at fault, the backend says, so no other one fares better
+        └── ContextTooLong   ``prompt_tokens`` do not fit into ``context_tokens``
 """
 
 import datetime
@@ -114,7 +115,11 @@ class Garbled(BackendError):
     code = "model_garbled"
 
 
-class ContextTooLong(BackendError):
+class Refused(BackendError):
+    code = "model_refused"
+
+
+class ContextTooLong(Refused):
     code = "context_length_exceeded"
 
     def __init__(self, prompt_tokens: int, context_tokens: int) -> None:

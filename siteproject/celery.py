@@ -19,7 +19,11 @@ app.conf.beat_schedule = {
     "people-sweep": {"task": "accounts.tasks.sweep", "schedule": settings.JOB_SWEEP_S},
     "people-tidy": {"task": "accounts.tasks.tidy", "schedule": 3600.0},
     "billing-sweep": {"task": "billing.tasks.sweep", "schedule": settings.BILLING_SWEEP_S},
+    "billing-alert": {"task": "billing.tasks.alert", "schedule": 60.0},
     "billing-tidy": {"task": "billing.tasks.tidy", "schedule": 3600.0},
+    "billing-meter": {"task": "billing.tasks.meter", "schedule": settings.BILLING_METER_S},
+    "billing-reconcile": {"task": "billing.tasks.reconcile", "schedule": 900.0},
+    "billing-check": {"task": "billing.tasks.check_ledger", "schedule": 900.0},
     "check-chains": {"task": "compliance.tasks.check_chains", "schedule": 900.0},
     "sync-search": {"task": "siteproject.tasks.sync_search", "schedule": 30.0},
 }

@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Warning, register
 
 from chat.limits import parse_limit
+from inference.backends.embeddings import RUNTIMES as EMBEDDERS
 from inference.drivers import DRIVERS
 from inference.engine import RUNTIMES
 from inference.tending import MISSED_BEATS
@@ -75,10 +76,11 @@ def check_addresses(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs
             found.append(Error(f"{name} is http on a host other than loopback.", hint=hint, id="siteproject.E005"))
     addresses = {f"{name}_URL": getattr(settings, name)["url"] for name in BACKENDS}
     addresses |= {name: getattr(settings, name) for name in DRIVER_ADDRESSES}
+    addresses |= {"LLM_EMBED_URL": settings.LLM_EMBED["url"], "STRIPE_API_URL": settings.STRIPE_API_URL}
     for name, url in addresses.items():
         if url and (urlsplit(url).scheme not in ("http", "https") or urlsplit(url).username):
             found.append(Error(f"{name} must be http(s) without a user name in it.", id="siteproject.E006"))
-    for name in BACKENDS:
+    for name in (*BACKENDS, "LLM_EMBED"):
         backend = getattr(settings, name)
         if backend["key"] and _in_the_clear(backend["url"]):
             found.append(Error(f"{name}_URL would send {name}_KEY in the clear: use https.", id="siteproject.E016"))
@@ -117,6 +119,9 @@ def check_choices(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: 
             found.append(Error(f"{name}_HARDWARE is cpu or gpu.", id="siteproject.E018"))
         if backend.get("tier", "small") not in ("small", "large"):
             found.append(Error(f"{name}_TIER is small or large.", id="siteproject.E018"))
+    if settings.LLM_EMBED["runtime"] not in EMBEDDERS:
+        hint = f"Known: {', '.join(sorted(EMBEDDERS))}."
+        found.append(Error("LLM_EMBED_RUNTIME names no runtime we speak.", hint=hint, id="siteproject.E007"))
     for name in ("CHAT_RATE_LIMIT", "CHAT_RATE_LIMIT_SIGNED_IN"):
         try:
             parse_limit(getattr(settings, name))

@@ -14,6 +14,7 @@ may ask (``ALLOWED_ORIGINS``), asks as a visitor, also where a browser brings th
 
 import json
 import re
+import uuid
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -150,6 +151,7 @@ async def _refuse(scope: Scope, send: Send) -> None:
         (b"content-type", b"application/json"),
         (b"cache-control", b"no-store"),
         (b"content-length", str(len(body)).encode()),
+        (b"x-request-id", str(uuid.uuid4()).encode()),
     ]
     await send({"type": "http.response.start", "status": 404, "headers": headers})
     await send({"type": "http.response.body", "body": body})

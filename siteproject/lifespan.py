@@ -12,7 +12,7 @@ from chat import grounding, presence, running, warming
 from content import soundness
 from content.library import library
 from inference import gpu_limits, registry, tally
-from inference.api import calls, limits
+from inference.api import calls, embeddings, limits
 from inference.engine import engine
 
 logger = logging.getLogger(__name__)
@@ -70,4 +70,5 @@ async def stop(background: list[asyncio.Task[None]]) -> None:
     await asyncio.gather(*background, return_exceptions=True)
     await tally.write()
     await engine.close()
+    await embeddings.close()
     await ledger.close()

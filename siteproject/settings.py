@@ -111,6 +111,7 @@ env = environ.Env(
     LLM_GPU_MONTH_USD=(float, 40.0),
     LLM_GPU_PAYING_SHARE=(float, 0.4),
     LLM_GPU_PERSON_DAY_S=(int, 1800),
+    EMBEDDINGS=(str, ""),
     LLM_EMBED_URL=(str, ""),
     LLM_EMBED_RUNTIME=(str, "llamacpp"),
     LLM_EMBED_MODEL=(str, "wagmi-embed"),
@@ -132,7 +133,9 @@ env = environ.Env(
     API_KEY_PEPPERS_OLD=(list, []),
     API_KEY_CACHE_S=(float, 2.0),
     API_ORPHAN_S=(float, 900.0),
+    USAGE_KEPT_DAYS=(int, 400),
     BILLING_SWEEP_S=(float, 30.0),
+    BILLING_METER_S=(float, 60.0),
     STRIPE_SECRET_KEY=(str, ""),
     STRIPE_WEBHOOK_SECRETS=(list, []),
     STRIPE_API_URL=(str, ""),
@@ -199,8 +202,10 @@ SEAL_KEY: str = env("SEAL_KEY") or SECRET_KEY
 PRIVACY_PEPPER: str = env("PRIVACY_PEPPER") or SECRET_KEY
 # API keys are kept as HMACs under the first; the others are older ones, under which keys are still found and renewed.
 API_KEY_PEPPERS: dict[str, bytes] = {env("API_KEY_PEPPER_ID"): (env("API_KEY_PEPPER") or SECRET_KEY).encode()}
+API_KEY_PEPPER_IDS: list[str] = [*API_KEY_PEPPERS]  # as they were given, a repeated one twice: a check looks
 for _id, _, _pepper in (each.partition(":") for each in env("API_KEY_PEPPERS_OLD")):
     API_KEY_PEPPERS.setdefault(_id.strip(), _pepper.encode())
+    API_KEY_PEPPER_IDS.append(_id.strip())
 
 # --- Applications ---------------------------------------------------------------------------
 
@@ -531,11 +536,19 @@ API_KEY_CACHE_S: float = env("API_KEY_CACHE_S")
 # A reservation older than any call can get belongs to a process that died.
 API_ORPHAN_S: float = env("API_ORPHAN_S")
 BILLING_SWEEP_S: float = env("BILLING_SWEEP_S")
+# Longer than a year and a month, so that two years can be compared; the sums stay.
+USAGE_KEPT_DAYS: int = env("USAGE_KEPT_DAYS")
 # Without a key, payments are off and nothing else changes.
 STRIPE_SECRET_KEY: str = env("STRIPE_SECRET_KEY")
 STRIPE_WEBHOOK_SECRETS: list[str] = env("STRIPE_WEBHOOK_SECRETS")
 STRIPE_API_URL: str = env("STRIPE_API_URL").rstrip("/")
 STRIPE_TAX: bool = env("STRIPE_TAX")
+# How often sums of usage are made and told to Stripe; an hour is summed once, whenever it is looked at.
+BILLING_METER_S: float = env("BILLING_METER_S")
+# Where a form that begins a payment leads to: browsers follow a redirect of a form only to addresses they know of.
+STRIPE_PAGES = ["https://checkout.stripe.com", "https://billing.stripe.com"] if STRIPE_SECRET_KEY else []
+if STRIPE_SECRET_KEY and STRIPE_API_URL:
+    STRIPE_PAGES = [STRIPE_API_URL]
 
 # --- Chat -----------------------------------------------------------------------------------
 
@@ -567,7 +580,7 @@ CONTENT_SECURITY_POLICY = {
         "font-src": [SELF],
         "manifest-src": [SELF],
         "connect-src": [SELF, *([CHAT_URL, SOCKET_URL] if CHAT_URL != SITE_URL else [])],
-        "form-action": [SELF, *([CHAT_URL, SITE_URL] if CHAT_URL != SITE_URL else [])],
+        "form-action": [SELF, *([CHAT_URL, SITE_URL] if CHAT_URL != SITE_URL else []), *STRIPE_PAGES],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
     }
@@ -605,6 +618,9 @@ LOGGING = {
         # It names every credential that comes in.
         "fido2": {"handlers": [], "level": "WARNING", "propagate": True},
         "uvicorn": {"handlers": [], "level": "WARNING", "propagate": True},
+        # A line for each call, and what was asked in it.
+        "stripe": {"handlers": [], "level": "WARNING", "propagate": True},
+        "httpx": {"handlers": [], "level": "WARNING", "propagate": True},
         "celery": {"handlers": [], "level": "WARNING", "propagate": True},
     },
 }

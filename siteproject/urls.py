@@ -9,10 +9,12 @@ from django.templatetags.static import static
 from django.urls import include, path, register_converter
 
 import accounts.views
+import billing.payment_views
 import chat.views
 import compliance.views
 import content.machine_urls
 import content.urls
+import inference.price_views
 import inference.views
 from siteproject import errors
 from siteproject.converters import LanguageConverter
@@ -40,9 +42,13 @@ public = [
 urlpatterns = [
     path("health", health, name="health"),
     path("api/facts", inference.views.facts, name="facts"),
+    path("api/prices", inference.price_views.prices, name="prices"),
+    path("live/<language:language>/prices/", inference.price_views.prices_page, name="prices-page"),
+    path("api/stripe/webhook", billing.payment_views.webhook, name="stripe-webhook"),
     path("api/evidence/heads", compliance.views.evidence_heads, name="evidence-heads"),
     path("accounts/", include("accounts.urls")),
     path("account/", include("accounts.account_urls")),
+    path("account/api/", include("billing.urls")),
     # Nobody has a password, so the admin's own form would only be something to guess at.
     path("admin/login/", accounts.views.staff_login, name="admin-login"),
     path("admin/", admin.site.urls),

@@ -19,6 +19,7 @@ import httpx
 import msgspec
 from websockets.sync.client import ClientConnection, connect
 
+from siteproject.stack.embeddings import EmbeddingServer
 from siteproject.stack.folder import ROOT, Folder
 from siteproject.stack.llama import WEIGHTS_SHA256, LlamaServer
 from siteproject.stack.on_demand import OnDemandServer
@@ -197,24 +198,33 @@ def _collect_static(site: Site) -> None:
 
 @contextmanager
 def running_site(
-    *, model: bool = True, worker: bool = False, large: bool = False, root: Path = ROOT, **overrides: str
+    *,
+    model: bool = True,
+    worker: bool = False,
+    large: bool = False,
+    embeddings: bool = False,
+    durable: bool = False,
+    root: Path = ROOT,
+    **overrides: str,
 ) -> Iterator[Site]:
     """Start a site with its own PostgreSQL and Redis; with the real model, or with ``LLM_CPU_URL`` in ``overrides``.
 
-    ``large`` gives it the large tier: a server that sleeps, and the dead man's switch.
+    ``large`` gives it the large tier: a server that sleeps, and the dead man's switch. ``embeddings`` gives it the
+    model that makes them. ``durable`` lets PostgreSQL wait for the disk, as it does outside tests.
     """
     path = Path(tempfile.mkdtemp(prefix="wagmi-site-"))
     path.chmod(0o711)
     folder = Folder(path)
     folder.make()
     key = secrets.token_urlsafe(40)
-    postgres, redis = Postgres(folder, durable=False), Redis(folder)
+    postgres, redis = Postgres(folder, durable=durable), Redis(folder)
     llama = LlamaServer(folder, key=key) if model else None
     token = secrets.token_urlsafe(40)
     idle_s = float(overrides.get("LLM_GPU_PROVIDER_LIMIT_S") or 180)
     sleeper = OnDemandServer(folder, key=key, token=token, idle_s=idle_s) if large else None
+    embedding = EmbeddingServer(folder, key=key) if embeddings else None
     port = free_port()
-    parts = [part for part in (postgres, redis, llama, sleeper) if part is not None]
+    parts = [part for part in (postgres, redis, llama, sleeper, embedding) if part is not None]
     env = {name: value for name, value in os.environ.items() if not name.startswith("LLM_")} | {
         "VAR_DIR": str(path),
         "RUN_DIR": str(folder.run),
@@ -234,6 +244,8 @@ def running_site(
         }
     if sleeper is not None:
         env |= sleeper.addresses() | {"LLM_GPU_KEY": key, "LLM_GPU_WAKE_TOKEN": token}
+    if embedding is not None:
+        env |= embedding.addresses() | {"LLM_EMBED_KEY": key}
     site = Site(folder, env | overrides, postgres, redis, llama, root, sleeper)
     try:
         for part in parts:

@@ -185,11 +185,28 @@ async def loading(wire: Wire) -> None:
     await wire.end()
 
 
+def tokenised(asked: dict[str, Any]) -> dict[str, Any]:
+    """Answer /apply-template and /tokenize: a word is a token, and the template adds four to each message."""
+    if "messages" in asked:
+        return {
+            "prompt": " ".join(f"<|{message['role']}|> {message['content']} < a b" for message in asked["messages"])
+        }
+    return {"tokens": list(range(len(asked["content"].split())))}
+
+
+async def _json(wire: Wire, value: object, status: str = "200 OK") -> None:
+    await wire.head(status, "application/json")
+    await wire.chunk(json.dumps(value).encode())
+    await wire.end()
+
+
 class ScriptedServer:
     """The server; use it as a context."""
 
     def __init__(self) -> None:
         self.behaviour: Behaviour = answer
+        self.tokenises = True
+        self.hung = False  # to be asked for a count as well
         self.lists = [MODEL]
         self.requests: list[Seen] = []
         self.url = ""
@@ -212,6 +229,8 @@ class ScriptedServer:
     def reset(self) -> None:
         """Answer well again, and forget what was asked."""
         self.behaviour = answer
+        self.tokenises = True
+        self.hung = False
         self.lists = [MODEL]
         self.requests = []
 
@@ -248,11 +267,16 @@ class ScriptedServer:
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
+        path = head[0].split()[1]
         if head[0].startswith("GET"):
-            wire = Wire(writer)
-            await wire.head(content_type="application/json")
-            await wire.chunk(json.dumps({"data": [{"id": name} for name in self.lists]}).encode())
-            await wire.end()
+            await _json(Wire(writer), {"data": [{"id": name} for name in self.lists]})
+            return
+        if path in ("/apply-template", "/tokenize"):
+            if self.hung:
+                await asyncio.Event().wait()
+            await _json(
+                Wire(writer), tokenised(json.loads(body)), "200 OK" if self.tokenises else "501 Not Implemented"
+            )
             return
         seen = Seen(json.loads(body), headers.get("authorization", ""), time.monotonic())
         self.requests.append(seen)

@@ -41,6 +41,44 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="CustomerRemoval",
+            fields=[
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "stripe_customer_id",
+                    models.CharField(max_length=80, unique=True, verbose_name="customer at Stripe"),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("requested", "to be ended"),
+                            ("ended", "ended, to be deleted"),
+                            ("done", "deleted"),
+                        ],
+                        default="requested",
+                        max_length=10,
+                        verbose_name="state",
+                    ),
+                ),
+                ("tries", models.PositiveSmallIntegerField(default=0, verbose_name="tries")),
+                ("problem", models.CharField(blank=True, max_length=60, verbose_name="last problem")),
+                (
+                    "due_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name="due"),
+                ),
+                (
+                    "created_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name="created"),
+                ),
+            ],
+            options={
+                "verbose_name": "removal at Stripe",
+                "verbose_name_plural": "removals at Stripe",
+                "ordering": ["-id"],
+            },
+        ),
+        migrations.CreateModel(
             name="StripeEvent",
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
@@ -227,6 +265,12 @@ class Migration(migrations.Migration):
                 ("period_start", models.DateTimeField(null=True, verbose_name="from")),
                 ("period_end", models.DateTimeField(null=True, verbose_name="to")),
                 (
+                    "read_at",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), verbose_name="last read"
+                    ),
+                ),
+                (
                     "customer",
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
@@ -376,6 +420,17 @@ class Migration(migrations.Migration):
                 ("cancel_at_period_end", models.BooleanField(default=False, verbose_name="ends then")),
                 ("schedule_id", models.CharField(blank=True, max_length=80, verbose_name="schedule at Stripe")),
                 (
+                    "started_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name="began"),
+                ),
+                ("ended_at", models.DateTimeField(null=True, verbose_name="ended")),
+                (
+                    "metered_until",
+                    models.DateTimeField(
+                        db_default=django.db.models.functions.datetime.Now(), verbose_name="usage summed until"
+                    ),
+                ),
+                (
                     "read_at",
                     models.DateTimeField(
                         db_default=django.db.models.functions.datetime.Now(), verbose_name="last read"
@@ -422,6 +477,10 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("hour", models.DateTimeField(verbose_name="hour (UTC)")),
+                (
+                    "until",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name="until"),
+                ),
                 ("microusd", models.BigIntegerField(verbose_name="usage in millionths of a dollar")),
                 ("identifier", models.CharField(max_length=100, unique=True, verbose_name="identifier")),
                 (
@@ -445,6 +504,7 @@ class Migration(migrations.Migration):
                     models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name="due"),
                 ),
                 ("sent_at", models.DateTimeField(null=True, verbose_name="sent")),
+                ("swept", models.JSONField(blank=True, default=dict, verbose_name="settled by the sweeper")),
                 (
                     "customer",
                     models.ForeignKey(
@@ -456,7 +516,7 @@ class Migration(migrations.Migration):
                 "verbose_name": "usage told to Stripe",
                 "verbose_name_plural": "usage told to Stripe",
                 "ordering": ["-hour"],
-                "constraints": [models.UniqueConstraint(fields=("customer", "hour"), name="one_send_an_hour")],
+                "constraints": [models.UniqueConstraint(fields=("customer", "until"), name="one_send_for_an_end")],
             },
         ),
         migrations.CreateModel(

@@ -106,7 +106,7 @@ CREATE FUNCTION billing_settle(calls jsonb) RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
   call record; line record; settled integer := 0; was_microusd bigint; was_gpu_ms bigint;
-  held_microusd bigint; held_gpu_ms bigint; counts_in date;
+  held_microusd bigint; held_gpu_ms bigint; counts_in date; its_key bigint;
 BEGIN
   FOR call IN
     SELECT * FROM jsonb_to_recordset(calls) AS c(
@@ -117,6 +117,8 @@ BEGIN
   LOOP
     PERFORM 1 FROM billing_customer WHERE id = call.customer FOR NO KEY UPDATE;
     CONTINUE WHEN NOT FOUND;
+    -- None where the key was deleted with its owner's account: the call then counts for the customer alone.
+    its_key := (SELECT id FROM billing_apikey WHERE id = call.key AND customer_id = call.customer);
     SELECT * INTO line FROM billing_usagerecord u WHERE u.request_id = call.request;
     IF NOT FOUND THEN
       -- Its reservation was lost with the last moments of a database that crashed: the call is on record all the same.
@@ -125,9 +127,8 @@ BEGIN
       INSERT INTO billing_usagerecord (request_id, customer_id, key_id, endpoint, model, streamed, state, outcome,
           error_code, reserved_microusd, reserved_gpu_ms, cost_microusd, gpu_ms, prompt_tokens, cached_tokens,
           completion_tokens, counted, duration_ms, energy_mj, body, day, started_at)
-      SELECT call.request, call.customer, k.id, call.endpoint, call.model, call.streamed, 'reserved', '', '', 0, 0,
-          0, 0, 0, 0, 0, true, 0, 0, '', counts_in, now() - make_interval(secs => call.duration_ms / 1000.0)
-        FROM (SELECT (SELECT id FROM billing_apikey WHERE id = call.key) AS id) AS k;
+      VALUES (call.request, call.customer, its_key, call.endpoint, call.model, call.streamed, 'reserved', '', '', 0, 0,
+          0, 0, 0, 0, 0, true, 0, 0, '', counts_in, now() - make_interval(secs => call.duration_ms / 1000.0));
     ELSIF line.state = 'reserved' THEN
       held_microusd := line.reserved_microusd; held_gpu_ms := line.reserved_gpu_ms;
       was_microusd := 0; was_gpu_ms := 0; counts_in := line.day;
@@ -142,16 +143,17 @@ BEGIN
                                spent_gpu_ms, reserved_gpu_ms, alerted_percent)
     SELECT call.customer, w.key, w.name, w.starts, 0, 0, 0, 0, 0
       FROM (VALUES (0::bigint, 'day', counts_in), (0, 'month', date_trunc('month', counts_in)::date),
-                   (call.key, 'day', counts_in), (call.key, 'month', date_trunc('month', counts_in)::date)
+                   (its_key, 'day', counts_in), (its_key, 'month', date_trunc('month', counts_in)::date)
            ) AS w(key, name, starts)
-     WHERE NOT EXISTS (SELECT 1 FROM billing_quota q WHERE q.customer_id = call.customer AND q.key = w.key
+     WHERE w.key IS NOT NULL
+       AND NOT EXISTS (SELECT 1 FROM billing_quota q WHERE q.customer_id = call.customer AND q.key = w.key
                         AND q."window" = w.name AND q.starts = w.starts);
     UPDATE billing_quota q
        SET reserved_microusd = q.reserved_microusd - held_microusd,
            reserved_gpu_ms = q.reserved_gpu_ms - held_gpu_ms,
            spent_microusd = q.spent_microusd + call.microusd - was_microusd,
            spent_gpu_ms = q.spent_gpu_ms + call.gpu_ms - was_gpu_ms
-     WHERE q.customer_id = call.customer AND q.key IN (0, call.key)
+     WHERE q.customer_id = call.customer AND q.key IN (0, its_key)
        AND ((q."window" = 'day' AND q.starts = counts_in)
          OR (q."window" = 'month' AND q.starts = date_trunc('month', counts_in)::date));
     UPDATE billing_usagerecord u
@@ -160,23 +162,28 @@ BEGIN
            completion_tokens = call.completion_tokens, counted = call.counted, first_token_ms = call.first_token_ms,
            duration_ms = call.duration_ms, energy_mj = call.energy_mj, settled_at = now(),
            -- What never delivered anything may be asked again under the same key.
-           idempotency = CASE WHEN call.completion_tokens = 0 AND call.outcome IN ('refused', 'failed', 'lost') THEN NULL ELSE u.idempotency END
+           idempotency = CASE WHEN call.completion_tokens = 0 AND call.outcome <> 'done' THEN NULL ELSE u.idempotency END
      WHERE u.request_id = call.request;
     UPDATE billing_apikey k SET last_used_at = date_trunc('minute', now())
-     WHERE k.id = call.key AND (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute');
+     WHERE k.id = its_key AND (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute');
     settled := settled + 1;
   END LOOP;
   RETURN settled;
 END $$;
 """
 
-# What a long answer has delivered so far, in case its process dies; never the last word.
+# What a long answer has delivered so far, in case its process dies; never the last word. It waits for no row: one that
+# is being settled needs no progress, and two batches that wait for each other would hold up the settlement.
 PROGRESS = """
 CREATE FUNCTION billing_progress(calls jsonb) RETURNS void
 LANGUAGE sql AS $$
-  UPDATE billing_usagerecord u SET prompt_tokens = c.prompt_tokens, completion_tokens = c.completion_tokens
-    FROM jsonb_to_recordset(calls) AS c(request uuid, prompt_tokens integer, completion_tokens integer)
-   WHERE u.request_id = c.request AND u.state = 'reserved'
+  UPDATE billing_usagerecord u SET prompt_tokens = f.prompt_tokens, completion_tokens = f.completion_tokens
+    FROM (SELECT r.id, c.prompt_tokens, c.completion_tokens
+            FROM jsonb_to_recordset(calls) AS c(request uuid, prompt_tokens integer, completion_tokens integer)
+            JOIN billing_usagerecord r ON r.request_id = c.request
+           WHERE r.state = 'reserved'
+             FOR UPDATE OF r SKIP LOCKED) AS f
+   WHERE u.id = f.id
 $$;
 """
 

@@ -11,7 +11,7 @@ PLANS = [
         "name": "Free",
         "summary": {
             "en": "To try it out: the small model and embeddings, within a small budget.",
-            "fr": "Pour essayer : le petit modèle et les vecteurs, dans un petit budget.",
+            "fr": "Pour essayer : le petit modèle et les vecteurs, dans un petit budget.",
         },
         "rank": 1,
         "month_cents": 0,
@@ -30,7 +30,7 @@ PLANS = [
         "name": "Build",
         "summary": {
             "en": "For a product with users: before everybody who does not pay, billed by use beyond what is included.",
-            "fr": "Pour un produit qui a ses utilisateurs : avant tous ceux qui ne paient pas, facturé à l’usage au-delà de ce qui est compris.",
+            "fr": "Pour un produit qui a ses utilisateurs : avant tous ceux qui ne paient pas, facturé à l’usage au-delà de ce qui est compris.",
         },
         "rank": 2,
         "month_cents": 900,

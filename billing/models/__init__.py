@@ -9,12 +9,20 @@ Money is counted in millionths of a US dollar (``microusd``), time on a GPU in m
 from billing.models.customers import Customer
 from billing.models.keys import ApiKey
 from billing.models.ledger import Quota, UsageRecord
-from billing.models.payments import Invoice, MeterSend, Reconciliation, StripeEvent, Subscription
+from billing.models.payments import (
+    CustomerRemoval,
+    Invoice,
+    MeterSend,
+    Reconciliation,
+    StripeEvent,
+    Subscription,
+)
 from billing.models.plans import ModelPrice, Plan
 
 __all__ = [
     "ApiKey",
     "Customer",
+    "CustomerRemoval",
     "Invoice",
     "MeterSend",
     "ModelPrice",

@@ -25,6 +25,7 @@ class Subscription(models.Model):
 
     # While one of these, the plan that was bought is the plan that holds.
     PAID_FOR = (Status.TRIALING, Status.ACTIVE, Status.PAST_DUE)
+    NEVER_PAID_FOR = (Status.INCOMPLETE, Status.INCOMPLETE_EXPIRED)
 
     customer = models.OneToOneField(
         Customer, on_delete=models.CASCADE, related_name="subscription", verbose_name=_("customer")
@@ -39,6 +40,11 @@ class Subscription(models.Model):
         Plan, on_delete=models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("plan from then on")
     )
     schedule_id = models.CharField(_("schedule at Stripe"), max_length=80, blank=True)
+    started_at = models.DateTimeField(_("began"), db_default=Now())
+    ended_at = models.DateTimeField(_("ended"), null=True)
+    # Calls that were settled up to here are in the rows of MeterSend.
+    metered_until = models.DateTimeField(_("usage summed until"), db_default=Now())
+    # When the reading began of which these are the results, by the database's clock: an older one never overwrites it.
     read_at = models.DateTimeField(_("last read"), db_default=Now())
 
     class Meta:
@@ -88,7 +94,7 @@ class MeterSendQuerySet(models.QuerySet["MeterSend"]):
 class MeterSend(models.Model):
     """What one customer's calls that were settled in one UTC hour cost, to be told to the provider once.
 
-    The row is the job. ``identifier`` is made of customer and hour, so a repeated send counts once there.
+    The row is the job. ``identifier`` is made of the customer and ``until``, so a repeated send counts once there.
     """
 
     class State(models.TextChoices):
@@ -99,6 +105,9 @@ class MeterSend(models.Model):
 
     customer = models.ForeignKey(Customer, on_delete=models.CASCADE, related_name="meter_sends")
     hour = models.DateTimeField(_("hour (UTC)"))
+    # The end of the hour, or of the subscription in the middle of it.
+    until = models.DateTimeField(_("until"), db_default=Now())
+    # Below zero where a call of an earlier hour turned out to have cost less than the sweeper thought.
     microusd = models.BigIntegerField(_("usage in millionths of a dollar"))
     identifier = models.CharField(_("identifier"), max_length=100, unique=True)
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.PENDING)
@@ -106,6 +115,8 @@ class MeterSend(models.Model):
     problem = models.CharField(_("last problem"), max_length=60, blank=True)
     due_at = models.DateTimeField(_("due"), db_default=Now())
     sent_at = models.DateTimeField(_("sent"), null=True)
+    # What of it the sweeper had settled, by request id: should such a call settle after all, this much is told already.
+    swept = models.JSONField(_("settled by the sweeper"), default=dict, blank=True)
 
     objects = MeterSendQuerySet.as_manager()
 
@@ -113,10 +124,37 @@ class MeterSend(models.Model):
         verbose_name = _("usage told to Stripe")
         verbose_name_plural = _("usage told to Stripe")
         ordering = ["-hour"]
-        constraints = [models.UniqueConstraint(fields=["customer", "hour"], name="one_send_an_hour")]
+        constraints = [models.UniqueConstraint(fields=["customer", "until"], name="one_send_for_an_end")]
 
     def __str__(self) -> str:
         return f"{self.identifier} {self.state}"
+
+
+class CustomerRemoval(models.Model):
+    """A customer who is to go at the provider too, because the account was erased. The row is the job.
+
+    First the subscription ends there, with a last invoice for what was used; days later the customer is deleted.
+    """
+
+    class State(models.TextChoices):
+        REQUESTED = "requested", _("to be ended")
+        ENDED = "ended", _("ended, to be deleted")
+        DONE = "done", _("deleted")
+
+    stripe_customer_id = models.CharField(_("customer at Stripe"), max_length=80, unique=True)
+    state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.REQUESTED)
+    tries = models.PositiveSmallIntegerField(_("tries"), default=0)
+    problem = models.CharField(_("last problem"), max_length=60, blank=True)
+    due_at = models.DateTimeField(_("due"), db_default=Now())
+    created_at = models.DateTimeField(_("created"), db_default=Now())
+
+    class Meta:
+        verbose_name = _("removal at Stripe")
+        verbose_name_plural = _("removals at Stripe")
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"{self.stripe_customer_id} {self.state}"
 
 
 class Invoice(models.Model):
@@ -136,6 +174,7 @@ class Invoice(models.Model):
     issued_at = models.DateTimeField(_("issued"), null=True)
     period_start = models.DateTimeField(_("from"), null=True)
     period_end = models.DateTimeField(_("to"), null=True)
+    read_at = models.DateTimeField(_("last read"), db_default=Now())
 
     class Meta:
         verbose_name = _("invoice")

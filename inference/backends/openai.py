@@ -15,7 +15,7 @@ import msgspec
 from django.conf import settings
 
 from inference.backends.base import Finished, Piece, Request, Text, Usage
-from inference.errors import BackendError, ContextTooLong, Cut, Garbled, TimedOut, Unavailable
+from inference.errors import BackendError, ContextTooLong, Cut, Garbled, Refused, TimedOut, Unavailable
 
 KEEP_ALIVE_S = 4.0  # below the server's own 5 s
 CONNECT_S = 2.0
@@ -24,6 +24,7 @@ MAX_ANSWER_BYTES = 2 * 1024 * 1024
 MAX_DELTAS = 32  # in one piece, so that a server which has lost count of the cap is noticed soon
 T = TypeVar("T")
 NOT_NOW = frozenset({401, 403, 404, 408, 409, 425, 429})
+AT_FAULT = frozenset({400, 413, 422})
 
 
 class OpenAICompatible:
@@ -141,7 +142,9 @@ class OpenAICompatible:
         too_long = self._too_long(_problem(body)) if status == 400 else None
         if too_long is not None:
             return too_long
-        return Unavailable(f"status {status}") if status in NOT_NOW or status >= 500 else Garbled(f"status {status}")
+        if status in NOT_NOW or status >= 500:
+            return Unavailable(f"status {status}")
+        return Refused(f"status {status}") if status in AT_FAULT else Garbled(f"status {status}")
 
     def _is_ours(self, name: str) -> bool:
         """Whether the server lists our model under this name."""
