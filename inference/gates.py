@@ -3,7 +3,7 @@
 from django.conf import settings
 
 from compliance.gates import Failed, NotRun, Outcome, Passed, gate
-from inference.models import Model
+from inference.models import Model, Tier
 
 # Free-form text beyond this needs a statistical watermark and a way to detect it (Code of Practice on marking and
 # labelling of AI-generated content, 10 June 2026, measure 1.1.2). No model of ours has been shown to carry one.
@@ -15,7 +15,7 @@ def length_gate() -> Outcome:
     """Compare the cap of every registered model; the engine cuts each answer there."""
     caps = {
         model.public_id: min(model.max_output_tokens, settings.CHAT_MAX_TOKENS[model.tier])
-        for model in Model.objects.order_by("public_id")
+        for model in Model.objects.exclude(tier=Tier.EMBED).order_by("public_id")  # those write nothing
     }
     if not caps:
         return NotRun("no model is registered in this database")

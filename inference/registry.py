@@ -51,6 +51,8 @@ class Served:
     # It stands in for a larger model, and the interface says so.
     stand_in: bool = False
     pid_file: str = ""
+    # Numbers in one vector, 0 for a model that writes.
+    dimensions: int = 0
     enabled: bool = True
     state: str = Backend.State.UNKNOWN
 
@@ -61,7 +63,7 @@ class Served:
 
 def declared() -> list[Served]:
     """Return what the environment declares, every switch on, in the order in which they are tried."""
-    found = [one for one in (_small(), _large(), _slow()) if one is not None]
+    found = [one for one in (_small(), _large(), _slow(), _embed()) if one is not None]
     return sorted(found, key=lambda one: -one.preference)
 
 
@@ -143,6 +145,33 @@ def _slow() -> Served | None:
         slots=slow["slots"],
         queue=slow["queue"],
         preference=-1,
+    )
+
+
+def _embed() -> Served | None:
+    embed = settings.LLM_EMBED
+    if not embed["url"]:
+        return None
+    return Served(
+        public_id="wagmi-embed",
+        name=embed["name"],
+        tier=Tier.EMBED,
+        hardware=Hardware.CPU,
+        languages=tuple(embed["languages"]),
+        capabilities=(),
+        context_tokens=embed["context_tokens"],
+        max_output_tokens=0,
+        weights_sha256=embed["weights_sha256"],
+        digest_checked=bool(embed["pid_file"]),
+        backend="embed",
+        runtime=embed["runtime"],
+        url=embed["url"].rstrip("/"),
+        upstream_model=embed["model"],
+        key=embed["key"],
+        slots=embed["slots"],
+        queue=embed["queue"],
+        pid_file=embed["pid_file"],
+        dimensions=embed["dimensions"],
     )
 
 

@@ -20,7 +20,15 @@ def main(arguments: list[str]) -> int:
     try:
         port = options.port or int(os.environ.get("PORT") or 8000)
         bind = os.environ.get("BIND") or "127.0.0.1"
-        Supervisor(folder, terminal, port=port, bind=bind, debug=options.debug, servers_only=options.servers).run()
+        Supervisor(
+            folder,
+            terminal,
+            port=port,
+            bind=bind,
+            debug=options.debug,
+            servers_only=options.servers,
+            test_payments=options.with_test_payments,
+        ).run()
     except StackError as error:
         terminal.complain(str(error))
         return 1
@@ -47,6 +55,11 @@ def _options(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--verbose", action="store_true", help="show the logs of all parts")
     parser.add_argument("--debug", action="store_true", help="run Django with DEBUG=1, for developers")
     parser.add_argument("--servers", action="store_true", help="start PostgreSQL, Redis and the model server only")
+    parser.add_argument(
+        "--with-test-payments",
+        action="store_true",
+        help="let plans be bought from a stand-in for Stripe, which charges nothing",
+    )
     return parser.parse_args(arguments)
 
 

@@ -18,6 +18,7 @@ SECRETS = (
     "SEAL_KEY",
     "LLM_CPU_KEY",
     "LLM_GPU_KEY",
+    "LLM_EMBED_KEY",
     "LLM_GPU_WAKE_TOKEN",
     "PRIVACY_PEPPER",
     "API_KEY_PEPPER",
@@ -54,7 +55,7 @@ def load(folder: Folder | None = None) -> None:
     values = read(folder)
     if not running(folder):
         values = {name: value for name, value in values.items() if name in SECRETS}
-    for tier in ("LLM_CPU", "LLM_GPU"):
+    for tier in ("LLM_CPU", "LLM_GPU", "LLM_EMBED"):
         if f"{tier}_URL" in os.environ:
             # The key of our own model server is no business of somebody else's.
             values = {name: value for name, value in values.items() if not name.startswith(f"{tier}_")}

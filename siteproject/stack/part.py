@@ -19,6 +19,8 @@ class Part:
     ready_within_s = 60.0
     # Exit statuses after which trying again cannot help.
     hopeless: frozenset[int] = frozenset()
+    # Whether the site waits for it, and stops when it cannot be kept running; without the others it goes on.
+    needed = True
 
     def __init__(self) -> None:
         self.child: Child | None = None

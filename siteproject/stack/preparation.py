@@ -59,6 +59,11 @@ def steps(folder: Folder, postgres: Postgres | None) -> list[Step]:
     ]
 
 
+def plans_sold() -> Step:
+    """Return the step that puts our plans into the stand-in for Stripe, which begins with nothing."""
+    return Step("Plans on sale", ["stripe_setup"], needed=lambda: True, finished=lambda: None)
+
+
 def _migrate(postgres: Postgres | None) -> Step:
     """The stamp lives in the database as its comment: who drops or restores the database drops or changes it, too."""
     command = ["migrate", "--noinput", "-v", "0"]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from types import FrameType
 from typing import BinaryIO
 
-from siteproject.stack import environment, leftovers, on_demand, preparation
+from siteproject.stack import embeddings, environment, leftovers, on_demand, preparation
 from siteproject.stack.application import Web, Worker
 from siteproject.stack.children import keep_small
 from siteproject.stack.errors import StackError
@@ -25,6 +25,7 @@ from siteproject.stack.probe import port_is_free
 from siteproject.stack.redis_server import Redis
 from siteproject.stack.switch import Switch
 from siteproject.stack.terminal import Terminal
+from siteproject.stack.test_payments.part import TestPayments
 
 BACKOFF_S = (0.5, 1.5, 4.0)
 # A part that ran this long has proved itself: its next failure is counted from one again.
@@ -61,6 +62,7 @@ class Supervisor:
         bind: str,
         debug: bool = False,
         servers_only: bool = False,
+        test_payments: bool = False,
     ) -> None:
         self.folder = folder
         self.terminal = terminal
@@ -68,6 +70,7 @@ class Supervisor:
         self.bind = bind
         self.debug = debug
         self.servers_only = servers_only
+        self.test_payments = test_payments
         # An address is written without its default port, as browsers send it.
         own = "http://localhost" if port == 80 else f"http://localhost:{port}"
         self.address = os.environ.get("SITE_URL") or own
@@ -158,6 +161,10 @@ class Supervisor:
 
     def _start(self) -> None:
         leftovers.end(self.folder)
+        if self.test_payments and os.environ.get("STRIPE_SECRET_KEY"):
+            raise StackError(
+                "STRIPE_SECRET_KEY names an account at Stripe.", "Leave one out: it, or --with-test-payments."
+            )
         self._check_machine()
         self._secrets = environment.keep_secrets(self.folder)
         addresses, postgres, waited_for = self._start_servers()
@@ -166,12 +173,14 @@ class Supervisor:
         if not self.servers_only:
             children = {**os.environ, **_missing(self._secrets), **addresses, "VAR_DIR": str(self.folder.path)}
             children |= {"RUN_DIR": str(self.folder.run), "PYTHONUNBUFFERED": "1", "DEBUG": "1" if self.debug else "0"}
-            self._prepare(postgres, children)
+            self._run_steps([s for s in preparation.steps(self.folder, postgres) if self._is_due(s)], children)
+            if self.test_payments:
+                self._run_steps([preparation.plans_sold()], children)
             if children.get("LLM_GPU_URL"):
                 self._begin(Switch(self.folder, children))
             self._begin(Worker(self.folder, children))
             self._begin(Web(self.folder, children, bind=self.bind, port=self.port))
-        self._wait_for([watch.part for watch in self._watched])
+        self._wait_for([watch.part for watch in self._watched if watch.part.needed])
         self.terminal.done("Ready", time.monotonic() - self._began)
         self.terminal.say(
             f"\n{self.address}\n" if not self.servers_only else "\nThe servers run; their addresses: var/env\n"
@@ -208,6 +217,19 @@ class Supervisor:
             )
             self._begin(large)
             addresses |= large.addresses()
+        if os.environ.get("LLM_EMBED_URL"):
+            pass
+        elif reason := embeddings.why_not(embeddings.free_memory()):
+            self.terminal.say(f"  No embedding server: {reason}")
+        else:
+            embedding = embeddings.EmbeddingServer(self.folder, key=self._secrets["LLM_EMBED_KEY"])
+            self._begin(embedding)
+            addresses |= embedding.addresses()
+        if self.test_payments:
+            payments = TestPayments(self.folder, webhook=f"{self.address}/api/stripe/webhook")
+            self._begin(payments)
+            addresses |= payments.addresses()
+            waited_for.append(payments)
         if not os.environ.get("REDIS_URL"):
             redis = Redis(self.folder)
             self._begin(redis)
@@ -243,10 +265,9 @@ class Supervisor:
                     )
             self._look(news_every_s=0.05)
 
-    def _prepare(self, postgres: Postgres | None, children: dict[str, str]) -> None:
-        """Run the steps that are due, side by side."""
+    def _run_steps(self, due: list[preparation.Step], children: dict[str, str]) -> None:
+        """Run steps side by side, and return when all are done."""
         log = self.folder.log / "prepare.log"
-        due = [step for step in preparation.steps(self.folder, postgres) if self._is_due(step)]
         for step in due:
             step.start(python=sys.executable, log=log, environment=children)
         try:
@@ -282,7 +303,7 @@ class Supervisor:
             self._wake.recv(4096)
         if self._stopping:
             raise Stopped
-        for watch in self._watched:
+        for watch in list(self._watched):
             self._tend(watch)
             if watch.part.child is not None:
                 keep_small(watch.part.child.log)
@@ -305,7 +326,12 @@ class Supervisor:
         watch.failures = 1 if now - watch.started_at > PROVED_AFTER_S else watch.failures + 1
         code = part.child.exit_code if part.child else None
         if code in part.hopeless or watch.failures > len(BACKOFF_S):
-            raise StackError(self._why(part, watch.failures), f"See {self._log_of(part)}.")
+            if part.needed:
+                raise StackError(self._why(part, watch.failures), f"See {self._log_of(part)}.")
+            why = self._why(part, watch.failures).rstrip(".")
+            self.terminal.complain(f"{why}. The site runs without it; see {self._log_of(part)}.")
+            self._watched.remove(watch)
+            return
         watch.restart_at = now + BACKOFF_S[watch.failures - 1]
         self.terminal.complain(f"{part.title} ended ({part.reason()}); it is started again.")
 
@@ -343,7 +369,7 @@ class Supervisor:
 
 def _missing(values: dict[str, str]) -> dict[str, str]:
     """Return what the environment does not already say, without our model servers' keys where it has others."""
-    others = tuple(f"{tier}_" for tier in ("LLM_CPU", "LLM_GPU") if os.environ.get(f"{tier}_URL"))
+    others = tuple(f"{tier}_" for tier in ("LLM_CPU", "LLM_GPU", "LLM_EMBED") if os.environ.get(f"{tier}_URL"))
     return {n: v for n, v in values.items() if not os.environ.get(n) and not (others and n.startswith(others))}
 
 
@@ -354,6 +380,8 @@ def _replaced() -> dict[str, str]:
         names += ["LLM_CPU_URL", "LLM_CPU_RUNTIME", "LLM_CPU_MODEL", "LLM_CPU_KEY", "LLM_CPU_WEIGHTS_SHA256"]
     if not on_demand.wanted():
         names += [name for name in os.environ if name.startswith("LLM_GPU_")]
+    if os.environ.get("LLM_EMBED_URL"):
+        names += [name for name in os.environ if name.startswith("LLM_EMBED_")]
     return {name: os.environ[name] for name in names if os.environ.get(name)}
 
 

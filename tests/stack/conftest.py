@@ -33,8 +33,10 @@ class Stack:
     def up(self, *options: str, ready: bool = True, model: bool = False, **variables: str) -> None:
         """Start the supervisor with nothing of the test run's own environment, and wait until it says so.
 
-        Without ``model`` the environment names a model server, so that none is started: a second less.
+        Without ``model`` the environment names a model server, so that none is started: a second less. One for
+        embeddings starts where ``EMBEDDINGS`` asks for it.
         """
+        variables = {"EMBEDDINGS": "0", **variables}
         if not model:
             variables = {"LLM_CPU_URL": "http://127.0.0.1:9", **variables}
         clean = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}

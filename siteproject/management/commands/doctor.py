@@ -18,6 +18,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
+from billing import audit_ledger
 from chat import retention
 from compliance import alarms
 from content import library, passages
@@ -95,21 +96,31 @@ def redis_server() -> Finding:
 
 
 def model_server() -> Finding:
-    cpu = settings.LLM_CPU
-    if not cpu["url"]:
+    if not settings.LLM_CPU["url"]:
         return Finding("model server", BAD, "LLM_CPU_URL is not set")
-    headers = {"Authorization": f"Bearer {cpu['key']}"} if cpu["key"] else {}
+    return _asked("model server", "LLM_CPU", settings.LLM_CPU)
+
+
+def embeddings() -> Finding:
+    """None is well: a machine with little memory starts none, and the site needs none."""
+    if not settings.LLM_EMBED["url"]:
+        return Finding("embeddings", WELL, "none; EMBEDDINGS=1 starts a server for them")
+    return _asked("embeddings", "LLM_EMBED", settings.LLM_EMBED)
+
+
+def _asked(subject: str, prefix: str, backend: dict[str, Any]) -> Finding:
+    headers = {"Authorization": f"Bearer {backend['key']}"} if backend["key"] else {}
     try:
         with httpx.Client(timeout=TIMEOUT_S, trust_env=False) as client:
-            answer = client.get(f"{cpu['url'].rstrip('/')}/v1/models", headers=headers)
+            answer = client.get(f"{backend['url'].rstrip('/')}/v1/models", headers=headers)
         names = [model["id"] for model in answer.json()["data"]] if answer.status_code == 200 else []
     except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
-        return Finding("model server", BAD, f"no usable answer ({type(error).__name__})")
+        return Finding(subject, BAD, f"no usable answer ({type(error).__name__})")
     if answer.status_code != 200:
-        return Finding("model server", BAD, f"answers {answer.status_code}; LLM_CPU_KEY may be wrong")
-    if cpu["model"] not in names:
-        return Finding("model server", BAD, f"does not list {cpu['model']}")
-    return Finding("model server", WELL, f"{cpu['runtime']} lists {cpu['model']}")
+        return Finding(subject, BAD, f"answers {answer.status_code}; {prefix}_KEY may be wrong")
+    if backend["model"] not in names:
+        return Finding(subject, BAD, f"does not list {backend['model']}")
+    return Finding(subject, WELL, f"{backend['runtime']} lists {backend['model']}")
 
 
 def large_model() -> Finding:
@@ -199,6 +210,18 @@ def stored_chats() -> Finding:
     return Finding("stored chats", WELL, text)
 
 
+def usage_ledger() -> Finding:
+    """The last nightly comparison; that it differs, or is too old, is an alarm as well."""
+    try:
+        last = audit_ledger.last()
+    except DatabaseError as error:
+        return Finding("usage ledger", BAD, f"unknown ({type(error).__name__})")
+    if last is None:
+        return Finding("usage ledger", WELL, "not checked yet")
+    text = f"{last.compared} quotas compared on {last.day}, {last.differing} differ"
+    return Finding("usage ledger", BAD if last.differing else WELL, text)
+
+
 def settings_checks() -> Iterator[Finding]:
     """Yield what Django's and our own system checks found, or one line that all is well."""
     found = [message for message in checks.run_checks() if not message.is_silenced()]
@@ -217,11 +240,13 @@ LOOKS: tuple[Callable[[], Finding], ...] = (
     redis_server,
     model_server,
     large_model,
+    embeddings,
     weights,
     worker,
     knowledge,
     languages,
     stored_chats,
+    usage_ledger,
 )
 
 

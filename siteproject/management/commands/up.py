@@ -16,9 +16,16 @@ class Command(BaseCommand):
         parser.add_argument("--debug", action="store_true", help="run Django with DEBUG=1, for developers")
         parser.add_argument("--servers", action="store_true", help="start PostgreSQL, Redis and the model server only")
         parser.add_argument("--verbose", action="store_true", help="show the logs of all parts")
+        parser.add_argument(
+            "--with-test-payments",
+            action="store_true",
+            help="let plans be bought from a stand-in for Stripe, which charges nothing",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         words = [f"--{name}" for name in ("debug", "servers", "verbose") if options[name]]
+        if options["with_test_payments"]:
+            words.append("--with-test-payments")
         if options["port"]:
             words += ["--port", options["port"]]
         # The supervisor lives as long as the site: it takes this process's place, and Django's memory is given back.
