@@ -11,7 +11,10 @@ class ChatConfig(AppConfig):
     name = "chat"
 
     def ready(self) -> None:
-        from chat import asks, checks, gates, limits  # noqa: F401 - importing registers the checks
+        from chat import api_grounding, asks, checks, gates, limits  # noqa: F401 - importing registers the checks
+        from inference.api import grounding
+
+        grounding.register(api_grounding.grounded)
 
         values.register("chat_questions", lambda: limits.parse_limit(settings.CHAT_RATE_LIMIT)[0])
         values.register("chat_minutes", lambda: limits.parse_limit(settings.CHAT_RATE_LIMIT)[1] / 60)

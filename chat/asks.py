@@ -8,9 +8,11 @@ from typing import Any, Literal
 
 import msgspec
 from django.conf import settings
+from django.utils import translation
 from django.utils.translation import gettext as _
 
-from chat.errors import AskRefused
+from billing.keys import holds_key
+from chat.errors import AskRefused, HoldsKey
 
 MAX_MESSAGES = 64
 MAX_MESSAGE_BYTES = 16 * 1024
@@ -119,8 +121,19 @@ def _check(ask: Ask) -> None:
             raise AskRefused(field, _("The message has %(size)d bytes; %(limit)d are possible.") % limits)
         if CONTROL.search(message.content):
             raise AskRefused(field, _("The message holds characters that are not text."))
+        if holds_key(message.content):
+            raise HoldsKey(field, _pasted_key(ask.language))
     if ask.messages[-1].role != "user":
         raise AskRefused("messages", _("The last message must be the question."))
+
+
+def _pasted_key(language: str) -> str:
+    """Return what somebody should do who has shown us an API key. Whoever sees the page may have seen it too."""
+    with translation.override(language):
+        return _(
+            "Your message contains an API key, so it was neither answered nor kept. Take the key for known to others:"
+            " revoke it on the page of your keys and make a new one."
+        )
 
 
 def _no_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

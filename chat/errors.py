@@ -2,6 +2,7 @@
 
 ChatError
 ├── AskRefused      malformed or over a limit; ``field`` and ``problem`` say where and why
+│   └── HoldsKey    there is an API key in it
 ├── Impolite        the profanity filter; the reader is asked to put it otherwise
 ├── RateLimited     too many questions; again in ``retry_after_s``
 ├── IdReused        this id carries another question
@@ -32,6 +33,10 @@ class AskRefused(ChatError):
         super().__init__(field, problem)
         self.field = field
         self.problem = problem
+
+
+class HoldsKey(AskRefused):
+    code = "holds_api_key"
 
 
 class Impolite(ChatError):

@@ -37,7 +37,7 @@ logger = logging.getLogger(__name__)
 # What somebody asks stands in the beginning; the rest of 16 KiB only costs time.
 MAX_GROUNDED_CHARS = 2_000
 # Two, so that a crowd of askers does not hold the interpreter against the loop that tells them so.
-_threads = ThreadPoolExecutor(2, "ground")
+threads = ThreadPoolExecutor(2, "ground")
 Pairs = list[tuple[str, str]]
 
 
@@ -94,7 +94,7 @@ async def _versions(answer: Answer, asker: Asker, keeper: Keeper, stop: StopSign
 
 async def _understood(ask: Ask, earlier: Pairs | None) -> Question:
     """Return the question with its passages. Raises Impolite."""
-    found = await asyncio.get_running_loop().run_in_executor(_threads, _ground, ask, earlier)
+    found = await asyncio.get_running_loop().run_in_executor(threads, _ground, ask, earlier)
     history = sealed_turns(ask.messages) if earlier is None else stored_turns(earlier)
     return Question(found, history)
 
@@ -105,10 +105,10 @@ def _ground(ask: Ask, earlier: Pairs | None) -> Grounded:
     if is_profane(ask.question, language):
         raise Impolite
     previous = (earlier[-1][0] if earlier else None) or previous_question(ask.messages)
-    return ground(_beginning(ask.question), previous=_beginning(previous) if previous else None, language=language)
+    return ground(beginning(ask.question), previous=beginning(previous) if previous else None, language=language)
 
 
-def _beginning(text: str) -> str:
+def beginning(text: str) -> str:
     """Return the first ``MAX_GROUNDED_CHARS`` of a text, cut between words."""
     return text if len(text) <= MAX_GROUNDED_CHARS else text[:MAX_GROUNDED_CHARS].rpartition(" ")[0]
 

@@ -19,6 +19,7 @@ from inference.errors import (
     InferenceError,
     NoModel,
     QueueFull,
+    Refused,
     SwitchedOff,
     TimedOut,
     Unavailable,
@@ -225,7 +226,10 @@ def _known(error: CallKnown) -> ApiError:
 
 
 def _amount(value: int, unit: str) -> str:
-    return f"{value / MICROUSD:.6g} USD" if unit == "microusd" else f"{value / MS:g} s GPU"
+    if unit == "microusd":
+        dollars = f"{value / MICROUSD:.6f}"
+        return f"{dollars.rstrip('0').rstrip('.')} USD"
+    return f"{value / MS:g} s GPU"
 
 
 def _number(value: int, unit: str) -> float:
@@ -248,6 +252,9 @@ def of_inference(error: InferenceError) -> ApiError:
             return away(60, "model_asleep", _("The large model is asleep and cannot be woken at the moment."))
         case ContextTooLong():
             return too_long(error.prompt_tokens, error.context_tokens)
+        case Refused():
+            text = _("This model cannot take this request: another order of its messages may help.")
+            return ApiError(400, error.code, text, param="messages")
         case SwitchedOff():
             return away(60, error.code, _("This model was switched off."))
         case NoModel() | Unavailable():

@@ -7,7 +7,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from inference.backends.base import Request
+from inference.backends.base import Request, Turn
+from inference.registry import Served
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,25 +16,25 @@ class Grounded:
     """What our pages say to a question.
 
     ``text`` is the whole answer where no model is to write (``rung`` verified, quoted or none); else ``request`` is
-    what a model of the asked tier is given. Each source is an object with ``n``, ``title``, ``url``, ``score``,
+    what the model is given. What it was begun with is part of the answer, and so is ``full_stop`` where the end of a
+    sentence is where the server was told to stop. Each source is an object with ``n``, ``title``, ``url``, ``score``,
     ``quote``.
     """
 
     rung: str
     text: str | None = None
     request: Request | None = None
+    full_stop: str = ""
     sources: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What was asked: the turns as (role, text), the language the caller takes, and what the model can hold."""
+    """What was asked: the turns, the language the caller takes, the model that is to write and its most tokens."""
 
-    turns: tuple[tuple[str, str], ...]
+    turns: tuple[Turn, ...]
     language: str
-    tier: str
-    languages: tuple[str, ...]
-    context_tokens: int
+    served: Served
     max_tokens: int
 
 

@@ -2,12 +2,13 @@
 
 import logging
 from typing import Any
-from urllib.parse import unquote
+
+from django.db import InterfaceError, OperationalError
 
 from billing.models.keys import Scope
-from inference.api import catalogue, completions, reports
+from inference.api import catalogue, completions, embeddings, openapi, reports, wanted
 from inference.api.door import authenticate
-from inference.api.errors import ApiError, method_not_allowed, no_route, not_json, unexpected
+from inference.api.errors import ApiError, away, method_not_allowed, no_route, not_json, unexpected
 from inference.api.exchange import ClientLeft, Exchange
 
 logger = logging.getLogger(__name__)
@@ -36,11 +37,15 @@ async def answer(exchange: Exchange) -> None:
     try:
         await _answer(exchange)
     except ClientLeft:
-        logger.info("%s client left before it had asked", exchange.request_id)
+        logger.info("%s client left", exchange.request_id)
     except ApiError as error:
         logger.info("%s refused: %d %s", exchange.request_id, error.status, error.code)
         if not exchange.started:
             await exchange.refuse(error)
+    except (OperationalError, InterfaceError) as error:
+        logger.warning("%s: the database does not answer (%s)", exchange.request_id, type(error).__name__)
+        if not exchange.started:
+            await exchange.refuse(away(5))
     except Exception:
         logger.exception("%s failed", exchange.request_id)
         if not exchange.started:
@@ -57,14 +62,18 @@ async def _answer(exchange: Exchange) -> None:
             raise not_json()
         body = await exchange.body()
         if path == "/v1/embeddings":
-            raise no_route()
-        read = completions.of_chat if path == "/v1/chat/completions" else completions.of_completion
+            await embeddings.answer(exchange, grant, embeddings.of_embeddings(body))
+            return
+        read = wanted.of_chat if path == "/v1/chat/completions" else wanted.of_completion
         await completions.answer(exchange, grant, read(body))
         return
     if path not in GETS and not path.startswith("/v1/models/"):
         raise no_route()
     if exchange.method not in ("GET", "HEAD"):
         raise method_not_allowed("GET, HEAD")
+    if path == "/v1/openapi.json":
+        await exchange.send(openapi.current(), headers={"cache-control": "public, max-age=3600"})
+        return
     grant = await authenticate(exchange, Scope.USAGE if path == "/v1/usage" else None)
     if path == "/v1/models":
         await exchange.answer({"object": "list", "data": await catalogue.listed(grant)})
@@ -73,4 +82,4 @@ async def _answer(exchange: Exchange) -> None:
     elif path == "/v1/usage":
         await exchange.answer(await reports.usage(grant, exchange.scope["query_string"]))
     else:
-        await exchange.answer(await catalogue.one(unquote(path.removeprefix("/v1/models/")), grant))
+        await exchange.answer(await catalogue.one(path.removeprefix("/v1/models/"), grant))

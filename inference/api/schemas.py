@@ -12,6 +12,7 @@ import msgspec
 from django.utils.translation import gettext_lazy as _
 from msgspec import Meta, Struct
 
+from inference.api import json_schema
 from inference.api.errors import ApiError, invalid, unsupported
 
 MAX_MESSAGES = 512
@@ -21,7 +22,6 @@ CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 PATH = re.compile(r"`\$\.?(?P<path>[^`]*)`")
 UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")
 MISSING = re.compile(r"missing required field `(?P<name>[^`]*)`")
-MAX_SCHEMA_BYTES = 16 * 1024
 
 Temperature = Annotated[float, Meta(ge=0, le=2)]
 Penalty = Annotated[float, Meta(ge=-2, le=2)]
@@ -149,15 +149,15 @@ def decode(body: bytes, decoder: "msgspec.json.Decoder[T]") -> T:
         raise _of_field(str(error)) from error
     except (msgspec.DecodeError, UnicodeError, RecursionError, ValueError, OverflowError) as error:
         raise invalid(None, _("The body is not valid JSON in UTF-8."), "invalid_json") from error
-    _check_duplicates(body)
+    _refuse_duplicates(body)
     return found
 
 
 def _of_field(text: str) -> ApiError:
-    path = found["path"] if (found := PATH.search(text)) else ""
+    path = found["path"].replace("[...]", "") if (found := PATH.search(text)) else ""
     unknown, missing = UNKNOWN.search(text), MISSING.search(text)
     name = (unknown or missing or {"name": ""})["name"]
-    param = ".".join(part for part in (path, name) if part) or None
+    param = ".".join(part for part in (path, name) if part)[:200] or None
     if unknown:
         return invalid(param, _("This API has no parameter “%(name)s”."), "unknown_parameter", name=name[:80])
     if missing:
@@ -166,20 +166,21 @@ def _of_field(text: str) -> ApiError:
     return invalid(param, _("The value of “%(name)s” is not possible: %(reason)s."), name=param, reason=reason)
 
 
-def _check_duplicates(body: bytes) -> None:
+def _refuse_duplicates(body: bytes) -> None:
     """A name that stands twice means two things to two readers: nobody should have to know which one wins."""
-    if body.count(b'"model"') == 1:
-        return
     try:
         json.loads(body, object_pairs_hook=_once)
     except (ValueError, RecursionError) as error:
-        raise invalid(None, _("A name stands twice in one object of the body."), "invalid_json") from error
+        raise invalid(None, _("The body is not valid JSON in UTF-8."), "invalid_json") from error
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError
+    found: dict[str, Any] = {}
+    for name, value in pairs:
+        if name in found:
+            text = _("“%(name)s” stands twice in one object of the body.")
+            raise invalid(name[:80], text, "invalid_json", name=name[:80])
+        found[name] = value
     return found
 
 
@@ -244,6 +245,5 @@ def schema_of(format_: ResponseFormat | None) -> dict[str, Any] | None:
         return {}
     if format_.json_schema is None or not format_.json_schema.definition:
         raise invalid("response_format.json_schema", _("A json_schema needs its schema."))
-    if len(msgspec.json.encode(format_.json_schema.definition)) > MAX_SCHEMA_BYTES:
-        raise invalid("response_format.json_schema.schema", _("The schema is larger than 16 KiB."))
+    json_schema.check(format_.json_schema.definition)
     return format_.json_schema.definition

@@ -33,9 +33,10 @@ async def until_ready(served: Served, grant: Grant, stop: StopSignal) -> None:
                     wake.touch_soon(served.backend)
                     return
                 wake.forget(served.backend)
+            elif asked_for is not None and state.wake_id == asked_for and state.failure:
+                # Also while it is still being put to sleep: a provider that does not answer can keep it there for long.
+                raise Unavailable("wake failed")
             elif state.state in wake.OVER:
-                if asked_for is not None and state.wake_id == asked_for and state.failure:
-                    raise Unavailable("wake failed")
                 asked_for = await _ask(served, asker_class, grant)
             with suppress(TimeoutError):
                 async with stop.waiting(asyncio.get_running_loop().time() + LOOK_S):
