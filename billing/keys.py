@@ -74,7 +74,7 @@ def customer_of(user: User) -> Customer:
 
 
 @transaction.atomic
-def make(customer: Customer, name: str, *, actor: User | str, **limits: Any) -> tuple[ApiKey, str]:
+def make(customer: Customer, name: str, *, actor: audit.Person | str, **limits: Any) -> tuple[ApiKey, str]:
     """Return a new key and its text, which nobody can find out later. ``limits`` are fields of ApiKey.
 
     Raises NotAllowed when the customer has too many.
@@ -92,7 +92,7 @@ def make(customer: Customer, name: str, *, actor: User | str, **limits: Any) -> 
 
 
 @transaction.atomic
-def rotate(key: ApiKey, *, actor: User | str, grace: datetime.timedelta = DEFAULT_GRACE) -> tuple[ApiKey, str]:
+def rotate(key: ApiKey, *, actor: audit.Person | str, grace: datetime.timedelta = DEFAULT_GRACE) -> tuple[ApiKey, str]:
     """Return a successor with the same name, scopes and limits; both work until the grace is over.
 
     Raises NotAllowed for a key that has a successor or does not work any more.
@@ -137,7 +137,7 @@ def rotate(key: ApiKey, *, actor: User | str, grace: datetime.timedelta = DEFAUL
 
 
 @transaction.atomic
-def revoke(key: ApiKey, *, actor: User | str, reason: str = "") -> bool:
+def revoke(key: ApiKey, *, actor: audit.Person | str, reason: str = "") -> bool:
     """End a key now; False when it had ended. Every process refuses it within ``API_KEY_CACHE_S``."""
     changed = ApiKey.objects.filter(pk=key.pk, revoked_at__isnull=True).update(revoked_at=Now())
     if changed:

@@ -1,5 +1,6 @@
 """What tokens cost, in millionths of a dollar, rounded up once for a call."""
 
+import asyncio
 import time
 
 from django.utils import timezone
@@ -8,6 +9,7 @@ from billing.models import ModelPrice
 from compliance.database import in_thread
 
 KEPT_S = 30.0
+READ_S, AGAIN_S = 1.5, 2.0
 MILLION = 1_000_000
 
 
@@ -22,11 +24,13 @@ class Prices:
         """Return the price of a million tokens read and written, by model. Old ones while the database is away."""
         if time.monotonic() - self._read_at > KEPT_S:
             try:
-                self._known = await in_thread(read)
+                self._known = await asyncio.wait_for(in_thread(read), READ_S)
                 self._read_at = time.monotonic()
             except Exception:
                 if not self._known:
                     raise
+                # The next calls do not wait for a database that is away, each for itself.
+                self._read_at = time.monotonic() - KEPT_S + AGAIN_S
         return self._known
 
     def forget(self) -> None:

@@ -7,13 +7,12 @@ from django import forms
 from django.contrib import admin, messages
 from django.db.models import QuerySet, Sum
 from django.forms import ModelForm
-from django.http import HttpRequest, HttpResponse
-from django.utils.decorators import method_decorator
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from accounts.proof import fresh_proof_required
-from compliance import audit
+from accounts.proven import ProvenAfresh, person
+from compliance import tickets
 from compliance.read_only import ReadOnly
 from inference import gpu_limits, switches
 from inference.models import AnswerTally, Backend, GpuLedgerEntry, GpuLimit, Model, Wake
@@ -40,30 +39,11 @@ def forbid_waking(modeladmin: admin.ModelAdmin, request: HttpRequest, queryset: 
 
 
 def _switch(modeladmin: admin.ModelAdmin, request: HttpRequest, queryset: QuerySet, **wanted: bool) -> None:
-    changed = [row for row in queryset if switches.switch(row, actor=_person(request), **wanted)]
+    changed = [row for row in queryset if switches.switch(row, actor=person(request), **wanted)]
     for row in changed:
         modeladmin.log_change(request, row, [{"changed": {"fields": [*wanted]}}])
     count = len(changed)
     messages.info(request, ngettext("%(n)d row changed.", "%(n)d rows changed.", count) % {"n": count})
-
-
-def _person(request: HttpRequest) -> audit.Person:
-    """Return who is signed in: the admin lets nobody else come this far."""
-    return request.user  # type: ignore[return-value]
-
-
-@method_decorator(fresh_proof_required, name="changeform_view")
-class ProvenAfresh(admin.ModelAdmin):
-    """Rows that decide what may be spent: who changes one has proven within half an hour that it is them.
-
-    The form asks before it opens, so that nothing typed is lost; the list is for everybody on the staff to read.
-    """
-
-    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        shown = super().changelist_view
-        if request.method != "POST":
-            return shown(request, extra_context)
-        return fresh_proof_required(shown)(request, extra_context)
 
 
 class Switchable(ProvenAfresh):
@@ -84,7 +64,7 @@ class Switchable(ProvenAfresh):
         written = [name for name in form.changed_data if name not in turned]
         if written:
             obj.save(update_fields=written)
-        switches.switch(obj, actor=_person(request), **{name: form.cleaned_data[name] for name in turned})
+        switches.switch(obj, actor=person(request), **{name: form.cleaned_data[name] for name in turned})
 
 
 @admin.register(Model)
@@ -147,26 +127,13 @@ class GpuLedgerEntryAdmin(ReadOnly):
         return f"{entry.microusd / 1_000_000:.4f}"
 
 
-# A number, after its year or not: 482, #482, 2026-0113, 2026/7.
-TICKET = r"^#?(20[0-9]{2}[-/])?[0-9]{1,6}\Z"
-
-
 class GpuLimitForm(forms.ModelForm):
     """A cap with the reason for it, which goes into the audit log and so must hold no text about people."""
 
     reason = forms.ChoiceField(label=_("Reason"), choices=[("", "---------"), *gpu_limits.Reason.choices])
     seconds = forms.IntegerField(label=_("GPU seconds"), min_value=0, max_value=gpu_limits.MOST_SECONDS)
     usd_cents = forms.IntegerField(label=_("US cents"), min_value=0, max_value=gpu_limits.MOST_USD_CENTS)
-    # It is never deleted: no name, no address and no whole telephone number has this shape.
-    reference = forms.RegexField(
-        TICKET,
-        label=_("Reference"),
-        max_length=40,
-        required=False,
-        help_text=_(
-            "The number of a ticket or an invoice, for the audit log: up to six digits, such as 482 or 2026-0113."
-        ),
-    )
+    reference = tickets.field()
 
     class Meta:
         model = GpuLimit
@@ -206,4 +173,4 @@ class GpuLimitAdmin(ProvenAfresh):
 
     def save_model(self, request: HttpRequest, obj: GpuLimit, form: ModelForm, change: bool) -> None:
         wanted = {name: form.cleaned_data[name] for name in ("seconds", "usd_cents", "reason", "reference")}
-        gpu_limits.change(obj, actor=_person(request), **wanted)
+        gpu_limits.change(obj, actor=person(request), **wanted)

@@ -19,6 +19,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.models import AccountClosure, DataExport, QueuedMail, User
+from billing.alarms import unsettled_since
+from billing.models import MeterSend, Quota, StripeEvent, UsageRecord
 from chat import retention
 from compliance import heads
 from compliance.models import EvidenceRecord
@@ -182,6 +184,29 @@ def _mail() -> Iterator[Fact]:
     yield Fact(_("Mail waiting"), words, detail, list_of=QueuedMail, query="state__exact=pending")
 
 
+def _api() -> Iterator[Fact]:
+    now = timezone.now()
+    today = Quota.objects.filter(key=0, window=Quota.Window.DAY, starts=now.astimezone(datetime.UTC).date())
+    # A row of today is there for whoever has called today.
+    sums = today.aggregate(spent=models.Sum("spent_microusd"), customers=models.Count("id"))
+    words = _("%(dollars)s US dollars") % {"dollars": _number((sums["spent"] or 0) / MICROUSD, 2)}
+    detail = ngettext("%(n)d customer called.", "%(n)d customers called.", sums["customers"])
+    yield Fact(
+        _("API today (UTC)"),
+        words,
+        detail % {"n": sums["customers"]},
+        list_of=Quota,
+        query="window__exact=day&key__exact=0",
+    )
+    reserved = UsageRecord.objects.reserved()
+    late = reserved.filter(started_at__lt=unsettled_since(now)).count()
+    running = reserved.count() - late
+    words = _("%(n)d running") % {"n": running}
+    told = ngettext("%(n)d should be settled and is not.", "%(n)d should be settled and are not.", late) % {"n": late}
+    query = "unsettled=late" if late else "unsettled=running"
+    yield Fact(_("Calls of the API"), words, told if late else "", urgent=bool(late), list_of=UsageRecord, query=query)
+
+
 def _chains() -> Iterator[Fact]:
     last = next(iter(heads.published()), None)
     if last is None:
@@ -203,6 +228,8 @@ def _failures() -> Iterator[Fact]:
         (_("Erasures that failed"), AccountClosure.objects.filter(state=AccountClosure.State.FAILED), AccountClosure),
         (_("Exports that failed"), DataExport.objects.filter(state=DataExport.State.FAILED), DataExport),
         (_("Mails given up"), QueuedMail.objects.filter(state=QueuedMail.State.FAILED), QueuedMail),
+        (_("Webhooks that failed"), StripeEvent.objects.filter(state=StripeEvent.State.FAILED), StripeEvent),
+        (_("Usage that Stripe refused"), MeterSend.objects.filter(state=MeterSend.State.FAILED), MeterSend),
         (
             _("Wakes that failed in 7 days"),
             Wake.objects.filter(state=Wake.State.FAILED, requested_at__gte=recently),
@@ -232,6 +259,7 @@ LOOKS: tuple[tuple[str | Promise, Look], ...] = (
     (gettext_lazy("GPU budget"), _gpu),
     (gettext_lazy("Tiers"), _tiers),
     (gettext_lazy("Oldest stored chat"), _chats),
+    (gettext_lazy("API today (UTC)"), _api),
     (gettext_lazy("Mail waiting"), _mail),
     (gettext_lazy("Chains of records"), _chains),
     (gettext_lazy("Jobs that failed"), _failures),

@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from accounts.models import User
-from billing import keys
+from billing import keys, quotas
 from billing.errors import NotAllowed
 from billing.models import Plan
 from compliance import audit
@@ -30,16 +30,8 @@ class Command(BaseCommand):
                 if plan is None:
                     known = ", ".join(Plan.objects.values_list("slug", flat=True))
                     raise CommandError(f"No plan is called {options['plan']}. There are: {known}.")
-                before, customer.plan = customer.plan.slug, plan
-                customer.save(update_fields=["plan"])
-                audit.record(
-                    "billing.plan-set",
-                    actor=audit.OPERATOR,
-                    object_kind="customer",
-                    object_id=customer.public_id,
-                    before={"plan": before},
-                    after={"plan": plan.slug},
-                )
+                quotas.move(customer, plan, actor=audit.OPERATOR)
+                customer.refresh_from_db()
             key, text = keys.make(customer, options["name"], actor=audit.OPERATOR)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from error
