@@ -16,8 +16,10 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from accounts import export, staff
 from accounts.models import DataExport, User, UserSession
+from billing.models import ApiKey, Customer
 from chat.models import Conversation
 from tests.accounts.clients import signed_in
+from tests.billing.rows import customer_on, key_of
 from tests.chat.stored import consenting, stored
 
 pytestmark = pytest.mark.django_db
@@ -77,6 +79,24 @@ TABLE = {
     "accounts:recovery-codes": Row("get", EACH_THEIR_OWN),
     "accounts:recovery-codes-renew": Row("post", EACH_THEIR_OWN),
     "accounts:factor-remove": Row("post", OWNER_OR_LIST),
+    "billing:overview": Row("get", EACH_THEIR_OWN),
+    "billing:keys": Row("get", EACH_THEIR_OWN),
+    "billing:key-make": Row("get", EACH_THEIR_OWN),
+    "billing:key-edit": Row("post", OWNER_ONLY),
+    "billing:key-rotate": Row("post", OWNER_ONLY),
+    "billing:key-revoke": Row("post", OWNER_ONLY),
+    "billing:usage": Row("get", EACH_THEIR_OWN),
+    "billing:usage-csv": Row("get", EACH_THEIR_OWN),
+    "billing:usage-json": Row("get", EACH_THEIR_OWN),
+    "billing:limits": Row("get", EACH_THEIR_OWN),
+    "billing:cap-change": Row("post", EACH_THEIR_OWN),
+    "billing:plan": Row("get", EACH_THEIR_OWN),
+    "billing:checkout": Row("post", EACH_THEIR_OWN),
+    "billing:portal": Row("post", EACH_THEIR_OWN),
+    "billing:plan-change": Row("post", EACH_THEIR_OWN),
+    "billing:plan-cancel": Row("post", EACH_THEIR_OWN),
+    "billing:plan-resume": Row("post", EACH_THEIR_OWN),
+    "billing:payment-return": Row("get", EACH_THEIR_OWN),
     "chat:conversations": Row("get", EACH_THEIR_OWN),
     "chat:conversations-delete": Row("post", EACH_THEIR_OWN),
     "chat:conversation": Row("get", OWNER_ONLY),
@@ -91,12 +111,13 @@ TABLE = {
 
 @pytest.fixture
 def alice(settings: Any, tmp_path: Path) -> User:
-    """The owner: a session to end, an export that waits, a conversation and an app for codes."""
+    """The owner: a session to end, an export that waits, a conversation, an API key and an app for codes."""
     settings.EXPORT_DIR = tmp_path / "exports"
     person = consenting("alice@example.org")
     stored(person)
     export.make(export.request(person).pk)
     signed_in(person)
+    key_of(customer_on(person))
     Authenticator.objects.create(user=person, type=Authenticator.Type.TOTP, data={"secret": "x"})
     return person
 
@@ -165,6 +186,8 @@ def alices(name: str, alice: User) -> dict[str, Any]:
     token = export.link_token(made)
     if name.startswith("chat:") and "conversation" in name and "conversations" not in name:
         return {"public_id": conversation.public_id}
+    if name in ("billing:key-edit", "billing:key-rotate", "billing:key-revoke"):
+        return {"public_id": ApiKey.objects.get(customer__user=alice).public_id}
     return {
         "account:session-end": {"public_id": UserSession.objects.filter(user=alice).order_by("pk")[0].public_id},
         "account:export-file": {"token": token},
@@ -176,7 +199,9 @@ def alices(name: str, alice: User) -> dict[str, Any]:
 
 
 def alices_form(name: str) -> dict[str, str]:
-    return {"language": "fr"} if name == "account:language-change" else {"title": "A name", "name": "A name"}
+    if name == "account:language-change":
+        return {"language": "fr"}
+    return {"title": "A name", "name": "A name", "plan": "build", "cap": "1", "grace": "none", "scopes": "chat"}
 
 
 def kind_of(response: HttpResponse) -> str:
@@ -196,4 +221,6 @@ def holdings_of(person: User) -> list[object]:
         list(person.exports.values_list("public_id", "state")),
         list(Conversation.everything.filter(user=person).values_list("public_id", "title", "expires_at")),
         list(Authenticator.objects.filter(user=person).values_list("pk", "data")),
+        list(ApiKey.objects.filter(customer__user=person).values_list("pk", "name", "expires_at", "revoked_at")),
+        list(Customer.objects.filter(user=person).values_list("plan", "month_limit_microusd")),
     ]
