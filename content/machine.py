@@ -15,7 +15,7 @@ from content.head import absolute
 from content.library import address, content_digest, languages, library
 from content.markdown import VALUE
 from content.site import path_of, posts, public_pages, topic_name
-from content.values import text_of
+from content.values import filled_in_code, text_of
 
 # Paths of the application: forms, one person's answers, live figures. Nothing there is for finding.
 NOT_FOR_CRAWLERS = ("/api/", "/ws/", "/v1/", "/live/", "/accounts/", "/account/", "/admin/", "/health")
@@ -205,7 +205,7 @@ def _filled_in(document: Document, paths: dict[str, str]) -> str:
             blocks.append(_prose(text, document, paths))
             fence, text = mark[1], line
         elif fence and mark and mark[1].startswith(fence) and not line.strip().strip(mark[1][0]):
-            blocks.append(text + line)
+            blocks.append(filled_in_code(text + line))
             fence, text = "", ""
         else:
             text += line

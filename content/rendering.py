@@ -28,7 +28,7 @@ from content.documents import Document
 from content.library import Library, address, languages
 from content.markdown import DIAGRAM, parser, plain_text
 from content.soundness import linked_document, page_at
-from content.values import text_of, value_of
+from content.values import filled_in_code, text_of, value_of
 
 WORDS_A_MINUTE = 220
 _code = HtmlFormatter(nowrap=True)
@@ -128,7 +128,8 @@ class _Renderer(RendererHTML):
 
     def fence(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
         language, _space, path = tokens[at].info.strip().partition(" ")
-        code = f'<pre class="code" tabindex="0"><code>{_highlighted(dedent(tokens[at].content), language)}</code></pre>'
+        shown = _highlighted(filled_in_code(dedent(tokens[at].content)), language)
+        code = f'<pre class="code" tabindex="0"><code>{shown}</code></pre>'
         if not path:
             return f'<div class="code-frame">{code}</div>\n'
         return f'<figure class="code-frame"><figcaption>{html.escape(path)}</figcaption>{code}</figure>\n'

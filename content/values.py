@@ -5,6 +5,7 @@ an empty text, which pages show as missing.
 """
 
 import hashlib
+import re
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -15,13 +16,26 @@ from django.utils.translation import gettext as _
 Value = str | int | float | Decimal
 
 _values: dict[str, Callable[[], Value]] = {}
+# In code a pair of braces is code, so only what was made for it is filled in there.
+_in_code: set[str] = set()
+IN_CODE = re.compile(r"\{\{ ([a-z][a-z0-9_]*) \}\}")
 
 
-def register(name: str, read: Callable[[], Value]) -> None:
-    """Let texts quote ``name``. Registering a name twice is a mistake of ours and a ValueError."""
+def register(name: str, read: Callable[[], Value], *, in_code: bool = False) -> None:
+    """Let texts quote ``name``; also between the fences of their code where it is for that.
+
+    Registering a name twice is a mistake of ours and a ValueError.
+    """
     if name in _values:
         raise ValueError(f"two values are named {name}")
     _values[name] = read
+    if in_code:
+        _in_code.add(name)
+
+
+def filled_in_code(code: str) -> str:
+    """Return the code of a fence with the values that are for code, so that it can be copied and run."""
+    return IN_CODE.sub(lambda found: str(value_of(found[1])) if found[1] in _in_code else found[0], code)
 
 
 def known() -> list[str]:
@@ -69,4 +83,5 @@ def register_settings() -> None:
         "governing_law": "GOVERNING_LAW",
     }.items():
         register(name, lambda setting=setting: getattr(settings, setting))  # type: ignore[misc]
+    register("api_url", lambda: settings.API_URL, in_code=True)
     register("session_days", lambda: settings.SESSION_COOKIE_AGE / 86400)

@@ -1,7 +1,7 @@
 // Live figures on public pages, whose HTML holds none: read once for a page, written into the cells that wait for them.
 //
 // A cell names its figure in data-fact ("answers.total", "." for all of them) and how it is written in data-format:
-// count (the default), small, percent, date, text, word, languages or fingerprint. data-words is a sentence around
+// count (the default), small, percent, usd, date, text, word, languages or fingerprint. data-words is a sentence around
 // it, with {value} or, where the figure is an object, with the names of its parts.
 
 const WAIT_MS = 10_000;
@@ -40,6 +40,8 @@ export function written(figure, format, language) {
       return new Intl.NumberFormat(language, { style: "percent" }).format(figure);
     case "small":
       return new Intl.NumberFormat(language, { maximumSignificantDigits: 2 }).format(figure);
+    case "usd":
+      return writtenDollars(figure, language);
     case "date":
       return writtenDate(figure, language);
     case "languages":
@@ -49,6 +51,12 @@ export function written(figure, format, language) {
     default:
       return new Intl.NumberFormat(language).format(figure);
   }
+}
+
+/** US dollars, as the server writes them: a price of a million tokens may be a part of a cent. */
+function writtenDollars(figure, language) {
+  const decimals = { minimumFractionDigits: 2, maximumFractionDigits: figure < 1 ? 6 : 4 };
+  return `${new Intl.NumberFormat(language, decimals).format(figure)}\u00a0USD`;
 }
 
 /** A day, or a moment of UTC: the tally's days end at midnight UTC, wherever the reader is. */
@@ -91,13 +99,25 @@ function fillAll(root, figures, language) {
   }
 }
 
+/** Return what stands in the place of a list without things: a row of a table stays a row. */
+function noneOf(plate) {
+  const isRow = plate instanceof HTMLTableRowElement;
+  const none = document.createElement(isRow ? "td" : "p");
+  none.textContent = plate.dataset.none;
+  if (!isRow) {
+    return none;
+  }
+  none.colSpan = plate.cells.length;
+  const row = document.createElement("tr");
+  row.append(none);
+  return row;
+}
+
 /** Write a list of things into `plate`, the first one's place, and into a copy of it for each further one. */
 function fillEach(plate, things, language) {
   const plates = things.map((_thing, number) => (number === 0 ? plate : plate.cloneNode(true)));
   if (plates.length === 0) {
-    const none = document.createElement("p");
-    none.textContent = plate.dataset.none;
-    plates.push(none);
+    plates.push(noneOf(plate));
   }
   plate.replaceWith(...plates);
   things.forEach((thing, number) => fillAll(plates[number], thing, language));
