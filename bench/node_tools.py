@@ -28,14 +28,19 @@ class NodeMissing(Exception):
 
 def command(program: str) -> list[str]:
     """Return how to run one of them, after installing both where they are not. Raises NodeMissing."""
+    return [node_with(LOCKED, INSTALLED), str(INSTALLED / "node_modules" / program)]
+
+
+def node_with(locked: Path, folder: Path) -> str:
+    """Return the path of Node.js after installing into ``folder`` what ``locked`` locks. Raises NodeMissing."""
     node, npm = shutil.which("node"), shutil.which("npm")
     if not node or not npm:
         raise NodeMissing("no Node.js and npm on this machine (Debian: apt-get install nodejs npm)")
     said = subprocess.run([node, "--version"], capture_output=True, text=True, check=True).stdout.strip()
     if tuple(int(part) for part in said.removeprefix("v").split(".")[:2]) < NEEDED:
         raise NodeMissing(f"Node.js {said} is too old: {'.'.join(map(str, NEEDED))} or later")
-    _install(npm)
-    return [node, str(INSTALLED / "node_modules" / program)]
+    _install(npm, locked, folder)
+    return node
 
 
 def validate(folder: Path, config: Path) -> list[str]:
@@ -58,17 +63,18 @@ def validate(folder: Path, config: Path) -> list[str]:
     ]
 
 
-def _install(npm: str) -> None:
+def _install(npm: str, locked: Path, folder: Path) -> None:
     """Install what the lock names, each package checked against its hash; no script of a package is run."""
-    digest = hashlib.sha256(b"".join((LOCKED / name).read_bytes() for name in FILES)).hexdigest()
-    stamp = INSTALLED / "installed"
+    digest = hashlib.sha256(b"".join((locked / name).read_bytes() for name in FILES)).hexdigest()
+    stamp = folder / "installed"
     if stamp.exists() and stamp.read_text() == digest:
         return
-    INSTALLED.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in FILES:
-        shutil.copy(LOCKED / name, INSTALLED / name)
-    print("Installing Lighthouse and the validator of HTML for Node.js under var/.", flush=True)
-    done = subprocess.run([npm, "ci"], cwd=INSTALLED, capture_output=True, text=True, env=os.environ | {"CI": "1"})
+        shutil.copy(locked / name, folder / name)
+    names = ", ".join(json.loads((locked / "package.json").read_text())["dependencies"])
+    print(f"Installing {names} for Node.js under var/.", flush=True)
+    done = subprocess.run([npm, "ci"], cwd=folder, capture_output=True, text=True, env=os.environ | {"CI": "1"})
     if done.returncode:
         raise NodeMissing(f"npm could not install them: {done.stderr.strip()[-300:]}")
     stamp.write_text(digest)
