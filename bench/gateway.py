@@ -215,7 +215,7 @@ async def _fairness() -> list[Result]:
             1.5,
             interval=_ratio_interval(alone, beside),
             against=f"{percentile(beside, 0.95) * 1000:.0f} against {percentile(alone, 0.95) * 1000:.0f} ms",
-            note="plan with 32 calls at a time; the other 168 are refused with 429",
+            note="four places at the model, 32 calls at a time in the plan; the others get 429 and wait as it says",
         )
     ]
 

@@ -1,6 +1,10 @@
-"""Load on an OpenAI-compatible server from callers that cost next to nothing: kept connections, no client library."""
+"""Load on an OpenAI-compatible server from callers that cost next to nothing: kept connections, no client library.
+
+Like OpenAI's own clients they wait as long as a 429 says before they ask again.
+"""
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -44,6 +48,7 @@ class Round:
     seconds: float = 0.0
     answers: int = 0
     failures: int = 0
+    refused: int = 0
     took: list[float] = field(default_factory=list)
     first: list[float] = field(default_factory=list)
 
@@ -78,11 +83,13 @@ class _Caller(asyncio.Protocol):
             self._first = time.perf_counter() - self._asked
         if not self._ended():
             return
-        self._note()
-        if time.perf_counter() < self._ends:
-            self._send()
-        else:
+        wait_s = self._note()
+        if time.perf_counter() + wait_s > self._ends:
             self._transport.close()
+        elif wait_s:
+            asyncio.get_running_loop().call_later(wait_s, self._send)
+        else:
+            self._send()
 
     def _ended(self) -> bool:
         if self._buffer[9:12] != b"200":
@@ -97,7 +104,12 @@ class _Caller(asyncio.Protocol):
                 return len(body) >= int(line[15:])
         return body.endswith(b"0\r\n\r\n")
 
-    def _note(self) -> None:
+    def _note(self) -> float:
+        """Count the answer; return the seconds to wait before the next, as a refusal for a limit asks."""
+        if self._buffer[9:12] == b"429":
+            self._into.refused += 1
+            found = re.search(rb"retry-after-ms: (\d+)", self._buffer)
+            return int(found[1]) / 1000 if found else 1.0
         good = self._buffer[9:12] == b"200" and (not self._stream or b"data: [DONE]" in self._buffer)
         self._into.answers += good
         self._into.failures += not good
@@ -105,6 +117,7 @@ class _Caller(asyncio.Protocol):
             self._into.took.append(time.perf_counter() - self._asked)
             if self._first:
                 self._into.first.append(self._first)
+        return 0.0
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self.over.done():

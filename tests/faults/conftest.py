@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.faults import periods
+from tests.faults.calls import Caller, new_caller
 from tests.faults.stage import Stage
 from tests.live import running_site
 from tests.scripted import ScriptedServer
@@ -41,3 +42,9 @@ def stage(scripted_site: Stage) -> Iterator[Stage]:
     scripted_site.server.reset()
     yield scripted_site
     scripted_site.recover()
+
+
+@pytest.fixture(scope="package")
+def caller(scripted_site: Stage) -> Caller:
+    """A customer's program at the shared site."""
+    return new_caller(scripted_site.site)
