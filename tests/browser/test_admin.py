@@ -18,6 +18,14 @@ LISTS = [
     "/admin/compliance/evidencerecord/",
     "/admin/compliance/consentevent/",
     "/admin/accounts/user/",
+    "/admin/billing/customer/",
+    "/admin/billing/apikey/",
+    "/admin/billing/plan/",
+    "/admin/billing/modelprice/",
+    "/admin/billing/usagerecord/",
+    "/admin/billing/quota/",
+    "/admin/billing/stripeevent/",
+    "/admin/billing/reconciliation/",
 ]
 
 
