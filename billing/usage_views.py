@@ -17,7 +17,7 @@ from billing import prices, usage
 from billing.access import customer_for
 from billing.forms import UsageForm
 from billing.models import ApiKey, Customer
-from billing.models.plans import MICROUSD
+from billing.models.plans import MICROUSD, MICROUSD_PER_CENT
 from billing.pages import page, person
 from billing.usage import Usage
 from content import charts
@@ -79,12 +79,15 @@ def _form(request: HttpRequest, customer: Customer) -> UsageForm:
 def _charts(found: Usage) -> list[SafeString]:
     days = [date_format(line.day, "j M") for line in found.days if line.day]
     sums = [line.sums for line in found.days]
-    costs = [each.cost_microusd / MICROUSD for each in sums]
+    most = max((each.cost_microusd for each in sums), default=0)
+    # Below a cent the axis has no room for the zeros.
+    unit, size = ("USD", MICROUSD) if most >= MICROUSD_PER_CENT else ("µUSD", 1)
+    costs = [each.cost_microusd / size for each in sums]
     energy = [each.energy for each in sums]
     parts = partial(charts.stacked_bars, days)
     return [
         charts.bars(
-            days, costs, name="cost", title=_("Cost by day"), column="USD", unit="USD", decimals=_decimals(costs)
+            days, costs, name="cost", title=_("Cost by day"), column=unit, unit=unit, decimals=_decimals(costs)
         ),
         parts(
             {
@@ -124,4 +127,4 @@ def _charts(found: Usage) -> list[SafeString]:
 def _decimals(numbers: list[float]) -> int:
     """Return how many places tell the figures of a column apart."""
     most = max(numbers, default=0.0)
-    return 2 if most >= 10 else 4 if most >= 0.01 else 6
+    return 0 if most >= 1000 else 2 if most >= 10 else 4 if most >= 0.01 else 6
