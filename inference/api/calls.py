@@ -104,7 +104,10 @@ class Call:
         reserved, self._reserved = self._reserved, None
         if self._taken is not None:
             taken, self._taken = self._taken, None
-            _keep(asyncio.create_task(limits.give_back(taken, used_tokens=used.prompt_tokens + used.completion_tokens)))
+            # Who leaves early has made a model work all the same: a bill is for what was delivered, a limit is not.
+            left = used.outcome == Outcome.ABORTED
+            tokens = taken.tokens if left else used.prompt_tokens + used.completion_tokens
+            _keep(asyncio.create_task(limits.give_back(taken, used_tokens=tokens)))
         self.microusd = await ledger.settle(reserved, used)
         logger.info(
             "%s %s %s %s: %d + %d tokens in %d ms",

@@ -22,6 +22,8 @@ from inference.errors import BackendError
 from inference.models import Tier
 from inference.registry import Served
 
+BYTES_A_TOKEN = 24
+
 
 async def answer(exchange: Exchange, grant: Grant, wanted: Wanted) -> None:
     """Answer one request. Raises ApiError as long as nothing was sent."""
@@ -76,6 +78,8 @@ async def _sized(served: Served, request: Request, cap: int, *, explicit: bool) 
     """
     context = served.context_tokens
     most = most_tokens(request)
+    if most > context * BYTES_A_TOKEN:
+        raise too_long(most // 4, context)  # no text has so few tokens that counting it would help
     if most <= context - cap:
         return most, cap
     counted: int | None = None

@@ -96,7 +96,6 @@ class Taken:
     keys: list[str]
     tokens: int
     headers: dict[str, str]
-    local: bool = False
 
 
 async def take(grant: Grant, *, request_id: str, tokens: int, large: bool) -> Taken:
@@ -112,7 +111,9 @@ async def take(grant: Grant, *, request_id: str, tokens: int, large: bool) -> Ta
         logger.warning("redis away (%s), local allowance", type(error).__name__)
         if large:
             raise away(30, "limits_away") from error
-        return _take_locally(rates, request_id)
+        take_locally("calls", rates, share=LOCAL_SHARE)
+        # The script may have run all the same: what it leased is given back.
+        return Taken(request_id, keys, tokens=0, headers={})
     which = found[0].decode()
     headers = _headers(rates[0], *(int(value) for value in found[3:7]))
     if which:
@@ -122,8 +123,6 @@ async def take(grant: Grant, *, request_id: str, tokens: int, large: bool) -> Ta
 
 async def give_back(taken: Taken, *, used_tokens: int) -> None:
     """End the call's lease and give back the tokens that it did not use."""
-    if taken.local:
-        return
     try:
         await scripts.run(GIVE_BACK, taken.keys, [taken.request_id, str(taken.tokens - used_tokens)])
     except (TimeoutError, RedisError, OSError) as error:
@@ -156,21 +155,36 @@ def duration(ms: int) -> str:
 _local: dict[str, tuple[float, float]] = {}
 
 
-def _take_locally(rates: tuple[Rates, ...], request_id: str) -> Taken:
-    """The same buckets of requests in this process's memory, each a quarter of its size."""
+def take_locally(kind: str, rates: tuple[Rates, ...], *, share: int = 1) -> None:
+    """Count one request of a kind in this process's memory, against a ``share``-th of the requests of a minute.
+
+    For what must cost nothing to count: bodies that are refused, reports, and every call while Redis is away.
+    Raises ApiError 429.
+    """
+    left = _left(kind, rates, share)
     now = time.monotonic()
     if len(_local) > 10_000:
         _local.clear()
-    held: dict[str, float] = {}
+    _local.update({name: (value - 1, now) for name, value in left.items()})
+
+
+def _left(kind: str, rates: tuple[Rates, ...], share: int) -> dict[str, float]:
+    """Return what is left of each level's bucket. Raises ApiError 429 where one has no whole request left."""
+    now = time.monotonic()
+    found: dict[str, float] = {}
     for level in rates:
-        most = max(1.0, level.requests / LOCAL_SHARE)
-        left, at = _local.get(level.name, (most, now))
+        most = max(1.0, level.requests / share)
+        left, at = _local.get(f"{kind}:{level.name}", (most, now))
         left = min(most, left + (now - at) * most / 60)
         if left < 1:
             raise too_many("requests", (1 - left) * 60 / most, {})
-        held[level.name] = left - 1
-    _local.update({name: (left, now) for name, left in held.items()})
-    return Taken(request_id, [], 0, {}, local=True)
+        found[f"{kind}:{level.name}"] = left
+    return found
+
+
+def check_locally(kind: str, rates: tuple[Rates, ...], *, share: int = 1) -> None:
+    """Refuse who has none left of a kind, and count nothing. Raises ApiError 429."""
+    _left(kind, rates, share)
 
 
 async def begin() -> None:

@@ -57,6 +57,7 @@ class Writing:
         self._guessed_tokens = max(1, most_tokens(request) // 4)
         self._last = ""  # the last piece of text
         self._silent = True  # since the last look of _keep_alive
+        self._begun = False  # a backend has taken it up
 
     async def _steps(self) -> AsyncGenerator[Step, None]:
         priority = Priority.PAYING if self.call.grant.paying else Priority.SIGNED_IN
@@ -72,7 +73,7 @@ class Writing:
         async with aclosing(steps) as each:
             async for step in each:
                 if isinstance(step, Started):
-                    self.served = step.served
+                    self.served, self._begun = step.served, True
                 elif isinstance(step, Completed):
                     self.completed = step
                 yield step
@@ -268,6 +269,8 @@ class Writing:
     ) -> Used:
         completed = self.completed
         duration_ms = completed.duration_ms if completed else self.call.elapsed_ms
+        # A card that had begun has worked, also for somebody who left before its first word.
+        left = outcome == Outcome.ABORTED and self._begun
         return Used(
             outcome=outcome,
             prompt_tokens=prompt_tokens,
@@ -275,7 +278,7 @@ class Writing:
             completion_tokens=completion_tokens,
             counted=counted,
             error_code=code,
-            gpu_ms=duration_ms if self.served.sleeps and self.delivered else 0,
+            gpu_ms=duration_ms if self.served.sleeps and (self.delivered or left) else 0,
             first_token_ms=completed.first_token_ms if completed else None,
             duration_ms=duration_ms,
             energy_mj=round(completed.effort.energy_j["mid"] * 1000) if completed else 0,

@@ -18,6 +18,7 @@ from tests.scripted import ScriptedServer
 CHAT = "/chat/completions"
 CUSTOMERS = """
 import json
+import secrets
 from datetime import timedelta
 from django.utils import timezone
 from accounts.models import User
@@ -25,7 +26,7 @@ from billing import keys
 from billing.models import Plan
 made = {{}}
 for name, fields in json.loads({wanted!r}).items():
-    customer = keys.customer_of(User.objects.create_user(f"carol-{{name}}@example.org"))
+    customer = keys.customer_of(User.objects.create_user(f"carol-{{secrets.token_hex(4)}}@example.org"))
     of_customer = fields.pop("customer", {{}})
     customer.plan = Plan.objects.get(slug=of_customer.pop("plan", "scale"))
     if of_customer.pop("suspended", False):
