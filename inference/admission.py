@@ -22,7 +22,8 @@ FIRST_GUESS_S = 3.0
 SMOOTHING = 0.2
 LOOK_S = 0.5
 # Every fourth place goes to whoever has waited longest, whatever their priority: with n before them in order of
-# arrival, nobody waits for more than 4n answers, however many paying people keep arriving.
+# arrival, nobody waits for more than 4n answers, however many paying people keep arriving. Only a full queue turns
+# the last of those who wait away, and says so at once.
 FAIR_EVERY = 4
 
 
@@ -45,7 +46,7 @@ class _Waiter:
     priority: int
     ahead: int
     number: int
-    turn: "asyncio.Future[None]" = field(compare=False)
+    turn: "asyncio.Future[bool]" = field(compare=False)  # whether it is at work, or its place is another's
     owner: Hashable = field(compare=False, default=None)
 
 
@@ -81,33 +82,50 @@ class Admission:
         return math.ceil(self._mean_s * math.ceil(place / self.slots))
 
     def ticket(self, priority: Priority, owner: Hashable = None) -> "Ticket":
-        """Return a place at work or in the queue. Raises QueueFull at once when there is none."""
+        """Return a place at work or in the queue. Raises QueueFull at once when there is none.
+
+        In a full queue, who would be served before the last one takes its place.
+        """
         loop = asyncio.get_running_loop()
         waiter = _Waiter(priority, self._held[owner], next(self._numbers), loop.create_future(), owner)
         if self.running < self.slots and not self._waiting:
             self._begin(waiter)
-        elif self.waiting >= self.length:
-            raise QueueFull(self.expected_wait_s(self.waiting + 1))
         else:
+            self._make_room(waiter)
             heapq.heappush(self._waiting, waiter)
         if owner is not None:
             self._held[owner] += 1
         return Ticket(self, waiter)
+
+    def full(self) -> QueueFull:
+        """Return what somebody is told who does not get a place, or no longer has one."""
+        return QueueFull(self.expected_wait_s(self.waiting + 1))
+
+    def _make_room(self, waiter: _Waiter) -> None:
+        """Turn the last of those who wait away when all places are taken. Raises QueueFull if ``waiter`` is that."""
+        if self.waiting < self.length:
+            return
+        last = max((waiter, *self._waiting))
+        if last is waiter:
+            raise self.full()
+        self._remove(last)
+        last.turn.set_result(False)
 
     def place_of(self, waiter: _Waiter) -> int:
         """Return 1 for the next to be served."""
         return 1 + sum(other < waiter for other in self._waiting)
 
     def leave(self, waiter: _Waiter, served_s: float | None) -> None:
-        """Give the place back, at work or in the queue, and let the next one in."""
+        """Give the place back, at work or in the queue, and let the next one in. A lost place is not given back."""
         if waiter.owner is not None:
             self._held[waiter.owner] -= 1
             if not self._held[waiter.owner]:
                 del self._held[waiter.owner]
         if not waiter.turn.done():
             waiter.turn.cancel()
-            self._waiting.remove(waiter)
-            heapq.heapify(self._waiting)
+            self._remove(waiter)
+            return
+        if not waiter.turn.result():
             return
         self.running -= 1
         self._warming -= waiter.priority == Priority.BACKGROUND
@@ -125,14 +143,17 @@ class Admission:
             return heapq.heappop(self._waiting)
         people = [waiter for waiter in self._waiting if waiter.priority < Priority.BACKGROUND]
         longest = min(people or self._waiting, key=lambda waiter: waiter.number)
-        self._waiting.remove(longest)
-        heapq.heapify(self._waiting)
+        self._remove(longest)
         return longest
+
+    def _remove(self, waiter: _Waiter) -> None:
+        self._waiting.remove(waiter)
+        heapq.heapify(self._waiting)
 
     def _begin(self, waiter: _Waiter) -> None:
         self.running += 1
         self._warming += waiter.priority == Priority.BACKGROUND
-        waiter.turn.set_result(None)
+        waiter.turn.set_result(True)
 
 
 class Ticket:
@@ -144,7 +165,10 @@ class Ticket:
         self._served_from: float | None = None
 
     async def places(self, stop: StopSignal) -> AsyncGenerator[tuple[int, int], None]:
-        """Yield (place, expected wait in seconds) on entering and whenever it changes, until our turn or a stop."""
+        """Yield (place, expected wait in seconds) on entering and whenever it changes, until our turn or a stop.
+
+        Raises QueueFull when the place goes to somebody who is served before us.
+        """
         shown = 0
         while not self._waiter.turn.done():
             if stop.asked:
@@ -159,6 +183,8 @@ class Ticket:
                     await asyncio.shield(self._waiter.turn)
             except TimeoutError:
                 continue
+        if not self._waiter.turn.result():
+            raise self._admission.full()
         self._served_from = time.monotonic()
 
     def leave(self) -> None:

@@ -103,7 +103,8 @@ class Engine:
     ) -> AsyncGenerator[Step, None]:
         """Complete ``request`` with the first of ``candidates`` that can. Raises InferenceError.
 
-        Places are shared fairly among the owners of one priority.
+        Places are shared fairly among the owners of one priority. Whoever waits last in a full queue loses its place
+        to one who is served before it, by QueueFull.
 
         Asked to stop, it ends with ``Completed`` and the reason *stopped*, or with nothing when no backend had begun.
         """
@@ -128,8 +129,10 @@ class Engine:
             except Refused:
                 raise  # the question's fault, not the backend's: no other one fares better
             except BackendError as error:
-                if not isinstance(error, CircuitOpen):
-                    breaker.failed(time.monotonic())
+                ran_long = isinstance(error, TimedOut) and error.which == "total"  # as long as it was asked to
+                if not ran_long and not isinstance(error, CircuitOpen):
+                    # Only a time that ran out may be the question's fault.
+                    breaker.failed(time.monotonic(), owner=owner if isinstance(error, TimedOut) else None)
                 if begun or last:
                     raise
 

@@ -1,6 +1,7 @@
 """Which backend gets the next question: switched on, of the tier, not known to be failing."""
 
 import time
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from inference.registry import Served
@@ -11,9 +12,14 @@ OPEN_S = 10.0
 
 @dataclass(slots=True)
 class Breaker:
-    """Opens after five failures in a row; after ten seconds one trial at a time may close it again."""
+    """Opens after five failures in a row; after ten seconds one trial at a time may close it again.
+
+    The failures of one owner in a row are one failure: what no model could answer in time, asked again and again, does
+    not take the model from everybody else. Who has no owner counts each time.
+    """
 
     failures: int = 0
+    failed_for: Hashable = None
     opened_at: float = 0.0
     trial_at: float = 0.0
 
@@ -32,9 +38,12 @@ class Breaker:
 
     def succeeded(self) -> None:
         self.failures = 0
+        self.failed_for = None
 
-    def failed(self, now: float) -> None:
-        self.failures += 1
+    def failed(self, now: float, *, owner: Hashable = None) -> None:
+        if owner is None or owner != self.failed_for:
+            self.failures += 1
+        self.failed_for = owner
         if self.failures >= FAILURES_TO_OPEN:
             self.opened_at = now
 

@@ -75,6 +75,7 @@ class Call:
             gpu_ms=round(settings.LLM_GPU_ANSWER_MAX_S * 1000) if served.sleeps else 0,
             idempotency=_digest(key.encode()) if key else None,
             body=_digest(body) if key else "",
+            price=price,
         )
         try:
             await ledger.reserve(call)

@@ -109,7 +109,9 @@ FIELDS: dict[str, dict[str, Any]] = {
     },
     "JsonSchema": {
         "name": _("A name for the schema."),
-        "schema": _("The JSON schema itself, at most 16 KiB."),
+        "schema": _(
+            "The JSON schema itself, at most 16 KiB, without patterns or recursion; each `$ref` begins with `#/`."
+        ),
         "description": IGNORED,
         "strict": _("Accepted and without effect: a schema is always kept to."),
     },

@@ -145,8 +145,11 @@ async def _through_queue(call: Call, served: Served, texts: Sequence[str], made:
             await _in_batches(call, served, texts, made, ticket)
     except CircuitOpen:
         raise
-    except BackendError:
-        breaker.failed(time.monotonic())
+    except BackendError as error:
+        # There is no other limit of time here, so one that made nothing in it is silent; else there was too much to do.
+        ran_long = isinstance(error, TimedOut) and made.vectors
+        if not ran_long:
+            breaker.failed(time.monotonic(), owner=call.grant.customer_id if isinstance(error, TimedOut) else None)
         raise
     if made.vectors:
         breaker.succeeded()

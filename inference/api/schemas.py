@@ -17,6 +17,7 @@ from inference.api.errors import ApiError, invalid, unsupported
 
 MAX_MESSAGES = 512
 MAX_INPUTS = 256
+MAX_REASON = 200
 # NUL cannot be kept, the others have no business in a text; lone surrogates are no text at all.
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 PATH = re.compile(r"`\$\.?(?P<path>[^`]*)`")
@@ -162,7 +163,8 @@ def _of_field(text: str) -> ApiError:
         return invalid(param, _("This API has no parameter “%(name)s”."), "unknown_parameter", name=name[:80])
     if missing:
         return invalid(param, _("The parameter “%(name)s” is missing."), "missing_parameter", name=param)
-    reason = text.split(" - at `")[0]
+    # It may quote what was sent, which can be as long as the body.
+    reason = text.split(" - at `")[0][:MAX_REASON]
     return invalid(param, _("The value of “%(name)s” is not possible: %(reason)s."), name=param, reason=reason)
 
 

@@ -15,7 +15,6 @@ import base64
 import binascii
 import math
 import sys
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
@@ -25,10 +24,12 @@ import msgspec
 from django.conf import settings
 
 from inference.backends.openai import NOT_NOW, OpenAICompatible
+from inference.backends.tokens import normalised, without
 from inference.errors import BackendError, Garbled, TimedOut, Unavailable
 
 FLOAT_BYTES = 4
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
+ACCENTS = frozenset({"Mn"})
 T = TypeVar("T")
 
 
@@ -191,7 +192,7 @@ RUNTIMES: dict[str, type[Embeddings]] = {"llamacpp": LlamaCppEmbeddings, "vllm":
 
 def without_accents(text: str) -> str:
     """Return ``text`` decomposed and without combining marks, as BERT's tokeniser for uncased models does it."""
-    return "".join(char for char in unicodedata.normalize("NFD", text) if unicodedata.category(char) != "Mn")
+    return without(normalised("NFD", text), ACCENTS)
 
 
 def _not_now(status: int) -> BackendError:

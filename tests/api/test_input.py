@@ -1,6 +1,7 @@
 """Line 26 of the contract, and rows 25, 26 and 28 of the faults: what is too large, no JSON, no text, or a forgery."""
 
 import contextlib
+import json
 import time
 from pathlib import Path
 
@@ -49,6 +50,11 @@ def memory_mib(door: ScriptedDoor) -> float:
         (b'{"model":"wagmi-small"}', "messages", "missing_parameter"),
         ((ASKED % ('"x"', ',"%s":1' % ("n" * 5000))).encode(), "n" * 200, "unknown_parameter"),
         ((ASKED % ('"x"', ',"a%(x)sb":1')).encode(), "a%(x)sb", "unknown_parameter"),
+        (
+            json.dumps(question() | {"messages": [{"role": "r" * 200_000}]}).encode(),
+            "messages[0].role",
+            "invalid_value",
+        ),
     ],
     ids=lambda value: None if isinstance(value, str) else (str(value[:60]) if value is not None else "none"),
 )

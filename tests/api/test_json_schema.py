@@ -18,11 +18,26 @@ LICENCE = {
 # The real server makes no grammar of these, and says so in a status.
 IMPOSSIBLE: dict[str, Any] = {
     "unknown type": {"type": "banana"},
-    "reference to nowhere": {"$ref": "#/$defs/nowhere"},
-    "reference to elsewhere": {"$ref": "http://127.0.0.1:1/schema.json"},
     "number too large": {"type": "integer", "minimum": -(10**30), "maximum": 10**40},
     "properties of text": {"type": "object", "properties": "x"},
 }
+
+
+def held(definitions: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a schema of one property, whose value is the definition called ``name``."""
+    return {
+        "$defs": definitions,
+        "type": "object",
+        "properties": {"x": {"$ref": f"#/$defs/{name}"}},
+        "required": ["x"],
+        "additionalProperties": False,
+    }
+
+
+def pairs_with(name: str) -> dict[str, Any]:
+    """Return twelve ways to begin a list alike, each of them with the definition called ``name``."""
+    ways = [{"type": "array", "prefixItems": [{"$ref": f"#/$defs/{name}"}, {"const": n}]} for n in range(12)]
+    return {"anyOf": ways}
 
 
 # Over some of these the real server stands still, for everybody: it never sees them.
@@ -32,6 +47,65 @@ UNSAFE: dict[str, Any] = {
     "many properties": {"type": "object", "properties": {f"p{n}": {"type": "string"} for n in range(65)}},
     "many items": {"type": "array", "items": {"type": "string"}, "minItems": 10**6},
     "deep": {"type": "array", "items": reduce(lambda inner, _: {"items": inner}, range(40), {"type": "string"})},
+    "ways that multiply in themselves": held({"a": pairs_with("a")}, "a"),
+    "ways that multiply in a chain": held(
+        {f"a{n}": pairs_with(f"a{n + 1}") for n in range(9)} | {"a9": {"type": "string"}}, "a0"
+    ),
+    "numbers between bounds": {
+        "anyOf": [{"type": "integer", "minimum": n, "maximum": 10**15 + n} for n in range(120)],
+    },
+    "reference to itself": {"$defs": {"a": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
+    "list without end": held({"a": {"properties": {"next": {"$ref": "#/$defs/a"}}}}, "a"),
+    "reference to the whole": {"type": "object", "properties": {"child": {"$ref": "#"}}},
+    "reference to nowhere": {"$ref": "#/$defs/nowhere"},
+    "reference to elsewhere": {"$ref": "http://127.0.0.1:1/schema.json"},
+    "reference that two read in two ways": {"$defs": {"a~1b": {"type": "null"}}, "$ref": "#/$defs/a~1b"},
+    "reference into a list": {"anyOf": [{"type": "null"}], "$ref": "#/anyOf/99999"},
+    "many values of a list, many times": held(
+        {"a": {"enum": list(range(300))}} | {"b": {"anyOf": [{"$ref": "#/$defs/a"}] * 50}}, "b"
+    ),
+}
+ADDRESS: dict[str, Any] = {
+    "type": "object",
+    "title": "Address",
+    "properties": {
+        "street": {"type": "string", "title": "Street"},
+        "zip": {"anyOf": [{"type": "string", "maxLength": 12}, {"type": "null"}], "default": None},
+        "country": {"$ref": "#/$defs/Country"},
+    },
+    "required": ["street", "country"],
+}
+# As pydantic and its like make them.
+ORDINARY: dict[str, Any] = {
+    "five properties": LICENCE,
+    "two of one definition, in a list too": {
+        "$defs": {"Address": ADDRESS, "Country": {"type": "string", "enum": [f"C{n}" for n in range(40)]}},
+        "type": "object",
+        "properties": {
+            "home": {"$ref": "#/$defs/Address"},
+            "work": {"anyOf": [{"$ref": "#/$defs/Address"}, {"type": "null"}]},
+            "others": {"type": "array", "items": {"$ref": "#/$defs/Address"}, "maxItems": 5},
+        },
+        "required": ["home", "work", "others"],
+    },
+    "fifty properties that may be null": {
+        "type": "object",
+        "properties": {
+            f"field_{n}": {"anyOf": [{"type": "string"}, {"type": "null"}], "title": f"Field {n}"} for n in range(50)
+        },
+        "required": [f"field_{n}" for n in range(50)],
+        "additionalProperties": False,
+    },
+    "the countries of the world": {"type": "object", "properties": {"in": {"enum": [f"c{n}" for n in range(250)]}}},
+    "forty numbers between bounds": {
+        "type": "object",
+        "properties": {f"mark_{n}": {"type": "integer", "minimum": 0, "maximum": 100} for n in range(40)},
+        "required": [f"mark_{n}" for n in range(40)],
+    },
+    "a list by its place": {
+        "type": "object",
+        "properties": {"a": {"prefixItems": [{"type": "null"}]}, "b": {"$ref": "#/properties/a/prefixItems/0"}},
+    },
 }
 
 
@@ -83,6 +157,13 @@ def test_line_05_a_schema_that_could_stop_the_model_never_reaches_it(door: Scrip
 
     assert (refused.status, refused.error["param"]) == (400, "response_format.json_schema.schema")
     assert door.server.requests == []
+
+
+@pytest.mark.parametrize("name", ORDINARY)
+def test_line_05_an_ordinary_schema_is_followed(live_door: Door, name: str) -> None:
+    answered = live_door.ask("Make one up.", response_format=format_of(ORDINARY[name]), max_tokens=12)
+
+    assert answered.status == 200, answered.raw[-300:]
 
 
 def test_line_05_a_property_may_be_called_pattern(door: ScriptedDoor) -> None:

@@ -101,6 +101,26 @@ def test_line_17_a_full_queue_is_503_with_seconds_to_wait(door: ScriptedDoor) ->
             assert door.settled(refused.request_id)["cost_microusd"] == 0
 
 
+def test_line_17_a_paying_call_takes_the_place_of_a_free_one_which_is_told(door: ScriptedDoor) -> None:
+    door.server.behaviour = scripted.never
+    with contextlib.ExitStack() as stack:
+        socks = [stack.enter_context(connection(door)) for _ in range(5)]
+        for sock in socks[:2]:
+            sock.sendall(asked(door, question(stream=True)))
+        wait_for(lambda: len(door.server.requests) == 2, 3)
+        free, *paying = socks[2:]
+        free.sendall(asked(door, question(stream=True), "free"))
+        assert b"200 OK" in free.recv(4096)
+        for sock, who in zip(paying, ("carol", "chat"), strict=True):
+            sock.sendall(asked(door, question(stream=True), who))
+            assert b"200 OK" in sock.recv(4096)
+
+        told = b""
+        while b"0\r\n\r\n" not in told:
+            told += free.recv(4096)
+        assert b'"code":"busy"' in told
+
+
 @pytest.mark.parametrize(("who", "source"), [("poor_key", "key_day"), ("poor_account", "account_month")])
 def test_line_18_a_budget_that_is_used_up_is_402_and_says_which(door: ScriptedDoor, who: str, source: str) -> None:
     refused = door.ask(who=who)

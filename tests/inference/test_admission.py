@@ -1,6 +1,9 @@
 """The queue in front of a backend: bounded, fair by class, and never losing a place."""
 
 import asyncio
+import random
+from collections import Counter
+from collections.abc import Hashable
 
 import pytest
 
@@ -42,6 +45,42 @@ async def test_a_full_queue_says_when_to_come_back() -> None:
     assert (await turn(first)) == []
     second.leave()
     first.leave()
+    assert queue.idle
+
+
+async def test_who_would_be_served_first_takes_the_place_of_the_last_in_a_full_queue() -> None:
+    queue = Admission(slots=1, length=2)
+    running = queue.ticket(Priority.PAYING, "carol")
+    signed_in, visitor = queue.ticket(Priority.SIGNED_IN, "alice"), queue.ticket(Priority.ANONYMOUS)
+    told = asyncio.create_task(turn(visitor))
+    await asyncio.sleep(0.01)
+
+    paying = queue.ticket(Priority.PAYING, "bob")
+
+    with pytest.raises(QueueFull) as busy:
+        await asyncio.wait_for(told, 0.3)
+    assert busy.value.retry_after_s >= 1
+    assert (queue.waiting, queue.running) == (2, 1)
+    with pytest.raises(QueueFull):
+        queue.ticket(Priority.SIGNED_IN, "dana")  # as good as the last one, and later
+    visitor.leave()
+    assert (queue.waiting, queue.running) == (2, 1), "whoever lost its place has none to give back"
+    for ticket in (running, paying, signed_in):
+        await turn(ticket)
+        ticket.leave()
+    assert queue.idle
+
+
+async def test_a_place_lost_before_anybody_looked_is_told_at_the_first_look() -> None:
+    queue = Admission(slots=1, length=1)
+    running, visitor = queue.ticket(Priority.ANONYMOUS), queue.ticket(Priority.ANONYMOUS)
+    paying = queue.ticket(Priority.PAYING)
+
+    with pytest.raises(QueueFull):
+        await turn(visitor)
+
+    for ticket in (visitor, running, paying):
+        ticket.leave()
     assert queue.idle
 
 
@@ -145,21 +184,44 @@ async def test_a_stop_ends_the_wait_at_once() -> None:
     assert queue.idle
 
 
-async def test_slots_never_leak_in_a_thousand_random_departures() -> None:
-    import random
+@pytest.mark.parametrize("length", [1, 8, 1000])
+async def test_no_place_is_lost_or_made_in_a_thousand_random_arrivals_and_departures(length: int) -> None:
+    chance = random.Random(length)
+    queue = Admission(slots=3, length=length)
+    ended: Counter[str] = Counter()
+    at_work = 0
 
-    chance = random.Random(7)
-    queue = Admission(slots=3, length=1000)
+    async def visit(priority: Priority, owner: Hashable) -> None:
+        nonlocal at_work
+        begun = False
+        try:
+            await asyncio.sleep(chance.random() / 5)
+            async with admitted(queue, priority, owner) as ticket:
+                async for _place in ticket.places(StopSignal()):
+                    assert queue.waiting <= length
+                begun = True
+                at_work += 1
+                assert at_work <= queue.running <= queue.slots
+                await asyncio.sleep(chance.random() / 500)
+                ended["served"] += 1
+        except QueueFull:
+            ended["turned away"] += 1
+        except asyncio.CancelledError:
+            ended["gone"] += 1
+        finally:
+            at_work -= begun
 
-    async def visit() -> None:
-        async with admitted(queue, chance.choice(list(Priority))) as ticket:
-            await turn(ticket)
-            await asyncio.sleep(chance.random() / 500)
-
-    tasks = [asyncio.create_task(visit()) for _ in range(1000)]
+    tasks = []
+    for _ in range(1000):
+        owner = chance.choice(["alice", "bob", "carol", None])
+        tasks.append(asyncio.create_task(visit(chance.choice(list(Priority)), owner)))
+    await asyncio.sleep(0)
     for task in tasks:
         if chance.random() < 0.3:
             asyncio.get_running_loop().call_later(chance.random() / 5, task.cancel)
-    await asyncio.gather(*tasks, return_exceptions=True)
+    done, pending = await asyncio.wait(tasks, timeout=10)
 
-    assert queue.idle
+    assert not pending and all(task.exception() is None for task in done)
+    assert sum(ended.values()) == 1000 and ended["served"] and ended["gone"]
+    assert bool(ended["turned away"]) == (length < 1000)
+    assert queue.idle and not queue._held

@@ -4,6 +4,7 @@ before one that answers as vLLM does."""
 import asyncio
 import base64
 import struct
+import time
 import unicodedata
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
@@ -11,7 +12,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from inference.backends.embeddings import Embedded, Embeddings, LlamaCppEmbeddings, VLlmEmbeddings, floats
+from inference.backends.embeddings import (
+    Embedded,
+    Embeddings,
+    LlamaCppEmbeddings,
+    VLlmEmbeddings,
+    floats,
+    without_accents,
+)
 from inference.errors import Garbled, TimedOut, Unavailable
 from siteproject.stack.embeddings import ALIAS, EmbeddingServer
 from siteproject.stack.folder import Folder
@@ -194,6 +202,21 @@ async def test_spellings_of_one_text_are_one_text(llamacpp: Embeddings) -> None:
 
     assert accents == plain
     assert composed == decomposed
+
+
+def test_accents_are_taken_off_and_nothing_else() -> None:
+    for text in ("Où est l'école ?", "tiếng Việt", "בְּרֵאשִׁית", "नमस्ते", "ÅÇ\tñ\r\n\u200b", "한국어", "plain"):
+        decomposed = unicodedata.normalize("NFD", text)
+        assert without_accents(text) == "".join(char for char in decomposed if unicodedata.category(char) != "Mn")
+
+
+@pytest.mark.parametrize("marks", ["\u0301\u0327", "\U0001d165\U0001d16d"])
+def test_marks_without_end_hold_nobody_up(marks: str) -> None:
+    started = time.thread_time()
+    found = without_accents("a" + marks[0] * 32_000 + marks[1] * 32_000)
+
+    assert time.thread_time() - started < 0.3
+    assert found.startswith("a") and len(found) <= 31
 
 
 async def test_a_text_cannot_speak_the_models_own_tokens(llamacpp: Embeddings) -> None:
