@@ -9,11 +9,12 @@ from django.core.checks import CheckMessage, Error, Warning, register
 
 # The promise to customers: a revoked key is refused everywhere within five seconds.
 MOST_CACHE_S = 5.0
+WEBHOOKS_BEGIN = "whsec_"
 
 
 @register()
 def check_payments(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: Any) -> list[CheckMessage]:
-    """E001: payments that nobody hears of. E002, E003, W001: a key that does not fit where it is used."""
+    """E001, E007: payments that nobody hears of. E002, E003, W001: a key that does not fit where it is used."""
     found: list[CheckMessage] = []
     key = settings.STRIPE_SECRET_KEY
     if not key:
@@ -21,6 +22,9 @@ def check_payments(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs:
     if not settings.STRIPE_WEBHOOK_SECRETS:
         hint = "Without it no webhook is believed, and nobody gets what they paid for. See docs/billing.md."
         found.append(Error("STRIPE_SECRET_KEY without STRIPE_WEBHOOK_SECRETS.", hint=hint, id="billing.E001"))
+    if not all(secret.startswith(WEBHOOKS_BEGIN) for secret in settings.STRIPE_WEBHOOK_SECRETS):
+        hint = f"Stripe shows it beside the webhook, once; it begins with {WEBHOOKS_BEGIN}."
+        found.append(Error("STRIPE_WEBHOOK_SECRETS holds what is no webhook’s secret.", hint=hint, id="billing.E007"))
     live, test = "_live_" in key, "_test_" in key
     if live and not settings.HTTPS:
         hint = "Take Stripe’s key for tests, or set an https SITE_URL."
@@ -36,7 +40,10 @@ def check_payments(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs:
 
 @register()
 def check_keys(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: Any) -> list[CheckMessage]:
-    """E004, E005: peppers that are there twice, or not at all. E006: revoked keys that live on. W002: the sweeper."""
+    """E004, E005: peppers that are there twice, or not at all. E006: revoked keys that live on. W002: the sweeper.
+
+    W003: keys that end with another secret.
+    """
     found: list[CheckMessage] = []
     ids = settings.API_KEY_PEPPER_IDS
     if len(set(ids)) != len(ids):
@@ -45,6 +52,11 @@ def check_keys(*, app_configs: Sequence[AppConfig] | None = None, **_kwargs: Any
     if not all(settings.API_KEY_PEPPERS.values()) or not all(ids):
         hint = "API_KEY_PEPPERS_OLD is a list of id:pepper."
         found.append(Error("A pepper of API keys, or its id, is empty.", hint=hint, id="billing.E005"))
+    if not settings.DEBUG and settings.SECRET_KEY.encode() in settings.API_KEY_PEPPERS.values():
+        hint = (
+            "With the next SECRET_KEY every API key would be nobody’s. Set a pepper of its own before there are keys."
+        )
+        found.append(Warning("API_KEY_PEPPER is not set, SECRET_KEY stands in for it.", hint=hint, id="billing.W003"))
     if settings.API_KEY_CACHE_S > MOST_CACHE_S:
         hint = "Customers are promised that a revoked key ends within 5 seconds."
         found.append(Error("API_KEY_CACHE_S is above 5.", hint=hint, id="billing.E006"))

@@ -83,6 +83,12 @@ class LedgerAway(BillingError):
     code = "ledger_away"
 
 
+class LedgerBusy(LedgerAway):
+    """Somebody else holds the customer's row: an erasure of many lines, staff's shell."""
+
+    code = "ledger_busy"
+
+
 class PaymentsOff(BillingError):
     code = "payments_off"
 

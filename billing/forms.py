@@ -19,6 +19,7 @@ from billing.templatetags.money import count, usd
 from billing.usage import MOST_DAYS, Usage
 
 MOST_RANGES = 20
+MOST_YEARS = 10  # that a key may work for, unless it works until it is ended
 GRACES = {
     "24h": datetime.timedelta(hours=24),
     "1h": datetime.timedelta(hours=1),
@@ -107,6 +108,10 @@ class KeyForm(Drawn):
         unchanged = self._key is not None and day == _last_day(self._key)
         if day is not None and day < timezone.now().astimezone(datetime.UTC).date() and not unchanged:
             raise forms.ValidationError(_("This day is over. To end a key now, revoke it."))
+        if day is not None and day > _latest_day() and not unchanged:
+            raise forms.ValidationError(
+                _("At most %(years)d years from now; leave it empty for a key without an end.") % {"years": MOST_YEARS}
+            )
         return day
 
     def clean_address_ranges(self) -> list[str]:
@@ -151,6 +156,10 @@ def _initial(key: ApiKey | None) -> dict[str, Any]:
     kept = ("name", "scopes", "allowed_models", *KeyForm.BUDGETS, *KeyForm.RATES)
     ranges = "\n".join(key.address_ranges)
     return {name: getattr(key, name) for name in kept} | {"address_ranges": ranges, "last_day": _last_day(key)}
+
+
+def _latest_day() -> datetime.date:
+    return timezone.now().astimezone(datetime.UTC).date() + datetime.timedelta(days=round(365.25 * MOST_YEARS))
 
 
 def _end_of(day: datetime.date) -> datetime.datetime:

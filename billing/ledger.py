@@ -7,6 +7,7 @@ settlement restores it; a settlement is on disk before the caller hears the end 
 import asyncio
 import datetime
 import logging
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,16 +16,17 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.utils import timezone
 
-from billing.errors import CallKnown, LedgerAway, LimitReached, Suspended, UnknownKey
+from billing.errors import CallKnown, LedgerAway, LedgerBusy, LimitReached, Suspended, UnknownKey
 from billing.grants import Grant
 from billing.models import UsageRecord
 from billing.prices import cost, prices
 from billing.prices import read as read_prices
-from billing.writers import Writer
+from billing.writers import MOST_AT_ONCE, Writer
 
 logger = logging.getLogger(__name__)
 RESERVE_S, SETTLE_S = 2.0, 5.0
 AGAIN_S = 1.0
+BUSY_S, BUSY_PAUSE_S = 0.7, 0.02
 MOST_KEPT = 50_000
 SWEPT_AT_ONCE = 500
 IDEMPOTENCY_KEPT = datetime.timedelta(hours=24)
@@ -32,7 +34,11 @@ IDEMPOTENCY_KEPT = datetime.timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call that is to be counted. ``microusd`` and ``gpu_ms`` are the most that it can take."""
+    """One call that is to be counted. ``microusd`` and ``gpu_ms`` are the most that it can take.
+
+    ``price`` is what it was reserved at and is settled at, of a million tokens read and written; None: the one that
+    holds when it ends.
+    """
 
     request_id: str
     grant: Grant
@@ -43,6 +49,7 @@ class Call:
     gpu_ms: int = 0
     idempotency: str | None = None
     body: str = ""
+    price: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +75,7 @@ _settling = Writer("billing_settle", durable=True, timeout_s=SETTLE_S)
 
 async def reserve(call: Call) -> None:
     """Reserve the worst case of a call. Raises LimitReached, CallKnown, UnknownKey, Suspended, LedgerAway."""
-    row = await _reserving.write(
+    row = await _reserved_row(
         {
             "request": call.request_id,
             "key": call.grant.key_id,
@@ -82,8 +89,6 @@ async def reserve(call: Call) -> None:
             "body": call.body,
         }
     )
-    if row is None:
-        raise LedgerAway
     _request, verdict, detail = row
     match verdict:
         case "ok":
@@ -92,6 +97,8 @@ async def reserve(call: Call) -> None:
             raise UnknownKey
         case "suspended":
             raise Suspended
+        case "busy":
+            raise LedgerBusy
         case "limit":
             raise LimitReached(**detail, resets_at=resets_at(detail["window"], timezone.now()))
     raise CallKnown(
@@ -101,6 +108,18 @@ async def reserve(call: Call) -> None:
         completion_tokens=detail["completion_tokens"],
         outcome=detail["outcome"],
     )
+
+
+async def _reserved_row(item: dict[str, Any]) -> Any:
+    """Ask again for a while when the row is held: it may be by a batch that itself waits for another customer's."""
+    until = time.monotonic() + BUSY_S
+    while True:
+        row = await _reserving.write(item)
+        if row is None:
+            raise LedgerAway
+        if row[1] != "busy" or time.monotonic() > until:
+            return row
+        await asyncio.sleep(BUSY_PAUSE_S)
 
 
 async def progress(call: Call, *, prompt_tokens: int, completion_tokens: int) -> None:
@@ -118,14 +137,21 @@ async def settle(call: Call, used: Used) -> int:
     On disk when this returns, or kept in this process and written as soon as the database answers again: an answer
     that was given is not taken back because its bill has to wait.
     """
-    price = (await prices.current()).get(call.model, (0, 0))
+    price = call.price or (await prices.current()).get(call.model, (0, 0))
     microusd = min(call.microusd, cost(price, used.prompt_tokens, used.completion_tokens))
     item = _item(call, used, microusd)
     try:
-        await _settling.write(item)
+        await _write(item)
     except LedgerAway:
         _keep(item)
     return microusd
+
+
+async def _write(item: dict[str, Any]) -> None:
+    """Raises LedgerAway; LedgerBusy when the customer's row is held by somebody else for longer than a moment."""
+    row = await _settling.write(item)
+    if row is not None and row[1] == "busy":
+        raise LedgerBusy
 
 
 def _item(call: Call, used: Used, microusd: int) -> dict[str, Any]:
@@ -169,25 +195,30 @@ def _keep(item: dict[str, Any]) -> None:
 async def _write_kept() -> None:
     while _kept:
         await asyncio.sleep(AGAIN_S)
-        for request_id, item in list(_kept.items()):
-            try:
-                await _settling.write(item)
-            except LedgerAway:
-                break
-            _kept.pop(request_id, None)
+        await _write_what_can_be()
     logger.info("every settlement that was kept is written")
+
+
+async def _write_what_can_be() -> None:
+    """Write what is kept many at a time, so that a customer whose row is held makes the others wait once."""
+    waiting = list(_kept.items())
+    for start in range(0, len(waiting), MOST_AT_ONCE):
+        some = waiting[start : start + MOST_AT_ONCE]
+        found = await asyncio.gather(*(_write(item) for _, item in some), return_exceptions=True)
+        for (request_id, _), error in zip(some, found, strict=True):
+            if error is None:
+                _kept.pop(request_id, None)
+        if not any(isinstance(error, LedgerBusy) or error is None for error in found):
+            break
 
 
 async def close() -> None:
     """Write what is kept, if the database lets us, and close the connections."""
     for task in _writing:
         task.cancel()
-    for item in list(_kept.values()):
-        try:
-            await _settling.write(item)
-        except LedgerAway:
-            logger.error("%d settlements not written: the sweeper will find their reservations", len(_kept))
-            break
+    await _write_what_can_be()
+    if _kept:
+        logger.error("%d settlements not written: the sweeper will find their reservations", len(_kept))
     for writer in (_reserving, _progressing, _settling):
         await writer.close()
 
@@ -232,10 +263,10 @@ def sweep() -> int:
     if not items:
         return 0
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT billing_settle(%s::jsonb)", [msgspec.json.encode(items).decode()])
-        (swept,) = cursor.fetchone()
+        cursor.execute("SELECT verdict FROM billing_settle(%s::jsonb)", [msgspec.json.encode(items).decode()])
+        swept = sum(verdict == "settled" for (verdict,) in cursor.fetchall())
     logger.warning("%d calls without an end settled by the sweeper", swept)
-    return int(swept)
+    return swept
 
 
 def forget_idempotency() -> int:

@@ -191,6 +191,8 @@ def forget(sender: type[User], user: User, **_kwargs: object) -> dict[str, int]:
     """Delete a customer, or take the person and the keys off one whose invoices must stay. Returns the counts.
 
     The row is locked as by reserving and settling: a call that ends meanwhile is settled before or after, never half.
+    However long a million lines take, it is one transaction with the account, so that nothing is left of half of it:
+    meanwhile this customer's calls are *busy* (``billing_hold``), and nobody else's wait.
     """
     customer = Customer.objects.select_for_update().filter(user=user).first()
     if customer is None:

@@ -216,7 +216,7 @@ def _follow(
         )
     if became == Status.UNPAID and was != became:
         quotas.suspend(customer, actor=audit.SYSTEM, reason=quotas.Reason.UNPAID)
-    elif became in Subscription.PAID_FOR or (became in OVER and not _owes(customer)):
+    elif became in Subscription.PAID_FOR or (became in OVER and _has_made_good(customer)):
         quotas.lift(customer, actor=audit.SYSTEM, reason=quotas.Reason.UNPAID, only=quotas.Reason.UNPAID)
 
 
@@ -246,8 +246,11 @@ def apply_invoice(read: InvoiceRead) -> bool:
             "read_at": read.asked_at,
         },
     )
-    # Somebody whose subscription ended unpaid pays the last invoice.
-    if running(customer) is None and not _owes(customer):
+    # Somebody whose subscription ended unpaid pays the last invoice, or is let off it. That nothing is known to be open
+    # lifts nothing: the message about what is owed may come after the one about the end.
+    newly_paid = read.status == "paid" and (held is None or held.status != "paid")
+    let_off = read.status == "void" and held is not None and held.status in OPEN_INVOICES
+    if (newly_paid or let_off) and running(customer) is None and not _owes(customer):
         quotas.lift(customer, actor=audit.SYSTEM, reason=quotas.Reason.UNPAID, only=quotas.Reason.UNPAID)
     return True
 
@@ -302,6 +305,14 @@ def _plan_with(prices: tuple[str, ...]) -> Plan | None:
 
 def _smallest() -> Plan:
     return Plan.objects.order_by("rank")[:1].get()
+
+
+def _has_made_good(customer: Customer) -> bool:
+    """Whether an invoice was read as paid or void since the customer was suspended, and none is open."""
+    if customer.suspended_at is None or _owes(customer):
+        return False
+    made_good = Invoice.objects.filter(customer=customer, status__in=("paid", "void"))
+    return made_good.filter(read_at__gte=customer.suspended_at).exists()
 
 
 def _owes(customer: Customer) -> bool:

@@ -21,8 +21,8 @@ from content import values
 MOST_DAYS = 366
 MJ_PER_WH = 3_600_000
 ERRORS = (UsageRecord.Outcome.FAILED, UsageRecord.Outcome.REFUSED, UsageRecord.Outcome.LOST)
-# What a spreadsheet takes for the beginning of a formula.
-FORMULA_BEGINS = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet takes for the beginning of a formula, some also in full width.
+FORMULA_BEGINS = (*"=+-@", *"＝＋－＠", "\t", "\r", "\n")
 
 
 class MedianAndP95(Aggregate):

@@ -540,7 +540,7 @@ BILLING_SWEEP_S: float = env("BILLING_SWEEP_S")
 USAGE_KEPT_DAYS: int = env("USAGE_KEPT_DAYS")
 # Without a key, payments are off and nothing else changes.
 STRIPE_SECRET_KEY: str = env("STRIPE_SECRET_KEY")
-STRIPE_WEBHOOK_SECRETS: list[str] = env("STRIPE_WEBHOOK_SECRETS")
+STRIPE_WEBHOOK_SECRETS: list[str] = [each.strip() for each in env("STRIPE_WEBHOOK_SECRETS") if each.strip()]
 STRIPE_API_URL: str = env("STRIPE_API_URL").rstrip("/")
 STRIPE_TAX: bool = env("STRIPE_TAX")
 # How often sums of usage are made and told to Stripe; an hour is summed once, whenever it is looked at.

@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.db import connection
+from django.db.models.signals import post_migrate
 from django.test import Client
 
 from accounts.models import User
 from siteproject.management.commands.compilecatalogs import compile_catalogs
+from tests.billing.ledgers import seed
 from tests.live import Site, running_site
 from tests.signed_in import sign_in_as_staff
 
@@ -30,6 +33,12 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     with django_db_blocker.unblock(), connection.cursor() as cursor:
         for table in ("consentevent", "auditentry", "evidencerecord"):
             cursor.execute(f"ALTER TABLE compliance_{table} DISABLE TRIGGER no_truncate")
+    # Such a test takes along what migrations had written. Django sends this signal when it has emptied the tables.
+    post_migrate.connect(_seed, sender=apps.get_app_config("billing"))
+
+
+def _seed(**_: Any) -> None:
+    seed()
 
 
 @pytest.fixture(scope="session")

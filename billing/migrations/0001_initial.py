@@ -132,13 +132,31 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "requests_per_minute",
-                    models.PositiveIntegerField(blank=True, null=True, verbose_name="requests per minute"),
+                    models.PositiveIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                        verbose_name="requests per minute",
+                    ),
                 ),
                 (
                     "tokens_per_minute",
-                    models.PositiveIntegerField(blank=True, null=True, verbose_name="tokens per minute"),
+                    models.PositiveIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                        verbose_name="tokens per minute",
+                    ),
                 ),
-                ("parallel_calls", models.PositiveIntegerField(blank=True, null=True, verbose_name="calls at a time")),
+                (
+                    "parallel_calls",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                        verbose_name="calls at a time",
+                    ),
+                ),
                 (
                     "day_gpu_s",
                     models.PositiveIntegerField(blank=True, null=True, verbose_name="most GPU seconds in a day"),
@@ -208,13 +226,31 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "requests_per_minute",
-                    models.PositiveIntegerField(blank=True, null=True, verbose_name="requests per minute"),
+                    models.PositiveIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                        verbose_name="requests per minute",
+                    ),
                 ),
                 (
                     "tokens_per_minute",
-                    models.PositiveIntegerField(blank=True, null=True, verbose_name="tokens per minute"),
+                    models.PositiveIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                        verbose_name="tokens per minute",
+                    ),
                 ),
-                ("parallel_calls", models.PositiveIntegerField(blank=True, null=True, verbose_name="calls at a time")),
+                (
+                    "parallel_calls",
+                    models.PositiveIntegerField(
+                        blank=True,
+                        null=True,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                        verbose_name="calls at a time",
+                    ),
+                ),
                 ("expires_at", models.DateTimeField(blank=True, null=True, verbose_name="works until")),
                 ("revoked_at", models.DateTimeField(blank=True, null=True, verbose_name="revoked")),
                 ("last_used_at", models.DateTimeField(blank=True, null=True, verbose_name="last used")),

@@ -3,16 +3,37 @@
 They are functions of the database so that one round trip does all of it under one lock, and so that the limits are
 read where they are kept: a key revoked a moment ago reserves nothing, whatever a web process still believes.
 Both take the customer's row as their lock, in the order of customers, so neither can wait for the other in a circle.
+A row that somebody else holds for longer than a moment makes that customer's calls wait, not everybody's in the batch.
 """
 
 from django.db import migrations
+
+# Whether this transaction has the lock of a customer now; true as well where there is no such customer. Who waits holds
+# up the other customers of the batch: 300 ms for a row, and for no further one once the statement is a second old.
+HOLD = """
+CREATE FUNCTION billing_hold(wanted bigint) RETURNS boolean
+LANGUAGE plpgsql SET lock_timeout = '300ms' AS $$
+BEGIN
+  PERFORM 1 FROM billing_customer WHERE id = wanted FOR NO KEY UPDATE SKIP LOCKED;
+  IF FOUND THEN RETURN true; END IF;
+  IF clock_timestamp() > statement_timestamp() + interval '1 second' THEN
+    RETURN NOT EXISTS (SELECT 1 FROM billing_customer WHERE id = wanted);
+  END IF;
+  BEGIN
+    PERFORM 1 FROM billing_customer WHERE id = wanted FOR NO KEY UPDATE;
+  EXCEPTION WHEN lock_not_available THEN
+    RETURN false;
+  END;
+  RETURN true;
+END $$;
+"""
 
 # A quota's rows of one call: all keys together and this key, today and this month, each with its limits.
 RESERVE = """
 CREATE FUNCTION billing_reserve(calls jsonb) RETURNS TABLE (request uuid, verdict text, detail jsonb)
 LANGUAGE plpgsql AS $$
 DECLARE
-  call record; holder record; known record; full_one record;
+  call record; holder record; known record; full_one record; asked_for bigint; held boolean;
   today date := (now() AT TIME ZONE 'UTC')::date;
   this_month date := date_trunc('month', now() AT TIME ZONE 'UTC')::date;
 BEGIN
@@ -24,7 +45,12 @@ BEGIN
   LOOP
     request := call.request;
     detail := NULL;
-    PERFORM 1 FROM billing_customer WHERE id = call.customer FOR NO KEY UPDATE;
+    IF asked_for IS DISTINCT FROM call.customer THEN
+      asked_for := call.customer; held := billing_hold(call.customer);
+    END IF;
+    IF NOT held THEN
+      verdict := 'busy'; RETURN NEXT; CONTINUE;
+    END IF;
     PERFORM 1 FROM billing_usagerecord u WHERE u.request_id = call.request;
     IF FOUND THEN
       -- Asked again because the answer to the first time was lost.
@@ -102,10 +128,10 @@ END $$;
 """
 
 SETTLE = """
-CREATE FUNCTION billing_settle(calls jsonb) RETURNS integer
+CREATE FUNCTION billing_settle(calls jsonb) RETURNS TABLE (request uuid, verdict text)
 LANGUAGE plpgsql AS $$
 DECLARE
-  call record; line record; settled integer := 0; was_microusd bigint; was_gpu_ms bigint;
+  call record; line record; was_microusd bigint; was_gpu_ms bigint; asked_for bigint; held boolean;
   held_microusd bigint; held_gpu_ms bigint; counts_in date; its_key bigint;
 BEGIN
   FOR call IN
@@ -115,8 +141,17 @@ BEGIN
       completion_tokens integer, counted boolean, first_token_ms integer, duration_ms integer, energy_mj bigint)
     ORDER BY c.customer, c.request
   LOOP
-    PERFORM 1 FROM billing_customer WHERE id = call.customer FOR NO KEY UPDATE;
-    CONTINUE WHEN NOT FOUND;
+    request := call.request;
+    IF asked_for IS DISTINCT FROM call.customer THEN
+      asked_for := call.customer; held := billing_hold(call.customer);
+    END IF;
+    IF NOT held THEN
+      verdict := 'busy'; RETURN NEXT; CONTINUE;
+    END IF;
+    PERFORM 1 FROM billing_customer WHERE id = call.customer;
+    IF NOT FOUND THEN
+      verdict := 'gone'; RETURN NEXT; CONTINUE;
+    END IF;
     -- None where the key was deleted with its owner's account: the call then counts for the customer alone.
     its_key := (SELECT id FROM billing_apikey WHERE id = call.key AND customer_id = call.customer);
     SELECT * INTO line FROM billing_usagerecord u WHERE u.request_id = call.request;
@@ -137,7 +172,7 @@ BEGIN
       held_microusd := 0; held_gpu_ms := 0; was_microusd := line.cost_microusd; was_gpu_ms := line.gpu_ms;
       counts_in := line.day;
     ELSE
-      CONTINUE;
+      verdict := 'known'; RETURN NEXT; CONTINUE;
     END IF;
     INSERT INTO billing_quota (customer_id, key, "window", starts, spent_microusd, reserved_microusd,
                                spent_gpu_ms, reserved_gpu_ms, alerted_percent)
@@ -166,9 +201,8 @@ BEGIN
      WHERE u.request_id = call.request;
     UPDATE billing_apikey k SET last_used_at = date_trunc('minute', now())
      WHERE k.id = its_key AND (k.last_used_at IS NULL OR k.last_used_at < now() - interval '1 minute');
-    settled := settled + 1;
+    verdict := 'settled'; RETURN NEXT;
   END LOOP;
-  RETURN settled;
 END $$;
 """
 
@@ -189,10 +223,11 @@ $$;
 
 UNDO = """
 DROP FUNCTION billing_reserve(jsonb); DROP FUNCTION billing_settle(jsonb); DROP FUNCTION billing_progress(jsonb);
+DROP FUNCTION billing_hold(bigint);
 """
 
 
 class Migration(migrations.Migration):
     dependencies = [("billing", "0001_initial")]
 
-    operations = [migrations.RunSQL(RESERVE + SETTLE + PROGRESS, UNDO)]
+    operations = [migrations.RunSQL(HOLD + RESERVE + SETTLE + PROGRESS, UNDO)]

@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -25,9 +26,15 @@ class Customer(models.Model):
     plan = models.ForeignKey(Plan, on_delete=models.PROTECT, related_name="customers", verbose_name=_("plan"))
     stripe_customer_id = models.CharField(_("customer at Stripe"), max_length=80, unique=True, null=True, blank=True)
     month_limit_microusd = models.PositiveBigIntegerField(_("own cap of a month"), null=True, blank=True)
-    requests_per_minute = models.PositiveIntegerField(_("requests per minute"), null=True, blank=True)
-    tokens_per_minute = models.PositiveIntegerField(_("tokens per minute"), null=True, blank=True)
-    parallel_calls = models.PositiveIntegerField(_("calls at a time"), null=True, blank=True)
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    tokens_per_minute = models.PositiveIntegerField(
+        _("tokens per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    parallel_calls = models.PositiveIntegerField(
+        _("calls at a time"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
     day_gpu_s = models.PositiveIntegerField(_("most GPU seconds in a day"), null=True, blank=True)
     month_gpu_s = models.PositiveIntegerField(_("most GPU seconds in a month"), null=True, blank=True)
     # Set while an invoice stays unpaid, or by staff: keys are refused with a sentence that says so.

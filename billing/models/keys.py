@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
@@ -48,9 +49,15 @@ class ApiKey(models.Model):
     month_limit_microusd = models.PositiveBigIntegerField(_("most usage in a month"), null=True, blank=True)
     day_gpu_s = models.PositiveIntegerField(_("most GPU seconds in a day"), null=True, blank=True)
     month_gpu_s = models.PositiveIntegerField(_("most GPU seconds in a month"), null=True, blank=True)
-    requests_per_minute = models.PositiveIntegerField(_("requests per minute"), null=True, blank=True)
-    tokens_per_minute = models.PositiveIntegerField(_("tokens per minute"), null=True, blank=True)
-    parallel_calls = models.PositiveIntegerField(_("calls at a time"), null=True, blank=True)
+    requests_per_minute = models.PositiveIntegerField(
+        _("requests per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    tokens_per_minute = models.PositiveIntegerField(
+        _("tokens per minute"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
+    parallel_calls = models.PositiveIntegerField(
+        _("calls at a time"), null=True, blank=True, validators=[MinValueValidator(1)]
+    )
     expires_at = models.DateTimeField(_("works until"), null=True, blank=True)
     revoked_at = models.DateTimeField(_("revoked"), null=True, blank=True)
     successor = models.OneToOneField(

@@ -103,7 +103,8 @@ def reserve(*calls: dict[str, Any]) -> list[str]:
 
 
 def settle(*ends: dict[str, Any]) -> int:
-    return int(run("billing_settle", *ends)[0][0])
+    """Return how many were settled by this."""
+    return sum(verdict == "settled" for _request, verdict in run("billing_settle", *ends))
 
 
 def line(call: dict[str, Any]) -> UsageRecord:

@@ -103,6 +103,19 @@ def test_a_key_that_expires_ends_at_that_moment_although_it_is_remembered(settin
     asyncio.run(ask())
 
 
+@pytest.mark.django_db(transaction=True)
+def test_what_is_remembered_of_a_key_is_not_the_key() -> None:
+    _key, text = key_of(carol())
+    grants = Grants()
+
+    asyncio.run(grants.find(text))
+    with pytest.raises(UnknownKey):
+        asyncio.run(grants.find(other := keys.new_text()))
+
+    assert len(grants._known) == 2
+    assert not any(each in repr(vars(grants)) for each in (text, other))
+
+
 def test_guessing_is_refused_by_the_form_without_asking_the_database() -> None:
     with pytest.raises(UnknownKey):
         asyncio.run(Grants().find("wag_" + "a" * 46))

@@ -101,6 +101,7 @@ def test_loading_the_page_again_makes_no_second_key(browser: Client) -> None:
         ({"allowed_models": ["gpt-4"]}, "gpt-4"),
         ({"last_day": "2020-01-01"}, "This day is over."),
         ({"last_day": "soon"}, "Enter a day such as"),
+        ({"last_day": "9999-12-31"}, "At most 10 years from now"),
         ({"address_ranges": "10.0.0.0/8\nmy house"}, "“my” is no address"),
         ({"address_ranges": "10.0.0.0/99"}, "“10.0.0.0/99” is no address"),
         ({"address_ranges": "\n".join(f"10.0.0.{n}" for n in range(21))}, "At most 20 ranges"),

@@ -15,6 +15,16 @@ from tests.billing.ledgers import assert_exact, call, carol, end, key_of, other_
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+def unless_busy(own: Any, function: str, calls: list[dict[str, Any]]) -> list[str]:
+    """Return the verdicts, asked for again where a row was held for too long: on a slow machine a crowd takes long."""
+    statement = f"SELECT request, verdict FROM {function}(%s::jsonb)"
+    found: dict[str, str] = {}
+    while left := [each for each in calls if found.get(each["request"], "busy") == "busy"]:
+        rows = own.execute(statement, [json.dumps(left)]).fetchall()
+        found |= {str(request): verdict for request, verdict in rows}
+    return list(found.values())
+
+
 def test_two_hundred_parallel_reservations_on_a_budget_for_ten_give_ten() -> None:
     customer = carol()
     key, _text = key_of(customer, month_limit_microusd=1_000)
@@ -22,10 +32,7 @@ def test_two_hundred_parallel_reservations_on_a_budget_for_ten_give_ten() -> Non
 
     def reserve(calls: list[dict[str, Any]]) -> list[str]:
         with other_connection() as own:
-            return [
-                own.execute("SELECT verdict FROM billing_reserve(%s::jsonb)", [json.dumps([each])]).fetchone()[0]  # type: ignore[index]
-                for each in calls
-            ]
+            return [unless_busy(own, "billing_reserve", [each])[0] for each in calls]
 
     with ThreadPoolExecutor(8) as pool:
         verdicts = Counter(
@@ -49,7 +56,7 @@ def test_batches_of_many_customers_in_any_order_never_wait_for_each_other_in_a_c
                 for _ in range(12):
                     calls = [call(key) for key in held for _ in range(3)]
                     order.shuffle(calls)
-                    settling.execute("SELECT billing_reserve(%s::jsonb)", [json.dumps(calls)])
+                    unless_busy(settling, "billing_reserve", calls)
                     noted = [{**each, "prompt_tokens": 1, "completion_tokens": 1} for each in calls]
                     order.shuffle(noted)
                     note = threading.Thread(
@@ -57,7 +64,7 @@ def test_batches_of_many_customers_in_any_order_never_wait_for_each_other_in_a_c
                     )
                     note.start()
                     order.shuffle(calls)
-                    settling.execute("SELECT billing_settle(%s::jsonb)", [json.dumps([end(each) for each in calls])])
+                    unless_busy(settling, "billing_settle", [end(each) for each in calls])
                     note.join()
         except Exception as error:  # what a thread raises, pytest does not see
             failed.append(error)

@@ -4,6 +4,7 @@ import asyncio
 import datetime
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 
 from billing import offers, prices
@@ -88,3 +89,11 @@ def test_a_plan_that_is_saved_is_in_the_log_by_its_terms_and_not_its_words() -> 
         "after": {"month_cents": 1_000},
         "facts": {"words": True, "reason": "agreement"},
     }
+
+
+@pytest.mark.django_db(transaction=True)
+def test_plans_and_prices_are_there_for_the_next_test_after_one_that_emptied_the_tables() -> None:
+    call_command("flush", interactive=False, verbosity=0)  # what the end of a test that commits does
+
+    assert set(Plan.objects.values_list("slug", flat=True)) == {"free", "build", "scale"}
+    assert prices.read()["wagmi-small"] == (100_000, 400_000)

@@ -1,11 +1,13 @@
 """What staff decide about a customer: with a reason, before and after in the log, at once."""
 
 import pytest
+from django.core.exceptions import ValidationError
+from django.db.models import Field
 
 from accounts.models import User
 from billing import quotas
 from billing.errors import NotAllowed
-from billing.models import Customer, Plan, Subscription
+from billing.models import ApiKey, Customer, Plan, Subscription
 from compliance.models import AuditEntry
 from tests.billing.ledgers import call, carol, grant_of, key_of, reserve
 
@@ -65,3 +67,14 @@ def test_a_suspension_refuses_the_next_call_until_it_is_lifted(dana: User) -> No
     assert [(each.changes["after"]["suspended"], each.changes["facts"]["reason"]) for each in acts] == [
         (True, "abuse"), (False, "other"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["requests_per_minute", "tokens_per_minute", "parallel_calls"])
+def test_a_rate_of_nothing_is_refused_for_a_customer_and_for_a_key(name: str) -> None:
+    for model in (Customer, ApiKey):
+        field = model._meta.get_field(name)
+        assert isinstance(field, Field)
+        with pytest.raises(ValidationError):
+            field.clean(0, None)
+        assert field.clean(1, None) == 1
+        assert field.clean(None, None) is None

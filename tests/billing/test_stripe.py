@@ -113,3 +113,19 @@ def asked(payments: Payments, fields: dict[str, str], **headers: str) -> httpx.R
         "Idempotency-Key": "one",
     }
     return httpx.post(f"{payments.stand_in.address}/v1/customers", data=fields, headers=told | headers)
+
+
+@pytest.mark.parametrize(
+    ("key", "host", "status"),
+    [("ours", "", 200), ("", "", 401), ("sk_test_other", "", 401), ("ours", "shop.example.org", 403)],
+)
+def test_the_stand_in_lets_things_happen_only_for_who_knows_its_key_and_its_address(
+    payments: Payments, key: str, host: str, status: int
+) -> None:
+    headers = {"Authorization": f"Bearer {payments.stand_in.key if key == 'ours' else key}"} if key else {}
+    if host:
+        headers["Host"] = host
+
+    answer = httpx.post(f"{payments.stand_in.address}/control/away", json={"calls": 0}, headers=headers)
+
+    assert answer.status_code == status

@@ -14,7 +14,7 @@ from accounts.models import QueuedMail
 from billing import quotas, removals, subscriptions
 from billing.errors import NotAllowed, PaymentRefused, PaymentsOff
 from billing.models import Customer, CustomerRemoval, Invoice, Plan
-from tests.billing.buying import Buyer, plan
+from tests.billing.buying import Buyer, plan, tell
 from tests.payments.stand_in import Payments
 from tests.signed_in import sign_in
 
@@ -215,6 +215,46 @@ def test_a_subscription_that_ended_unpaid_stays_suspended_until_the_invoice_is_p
     owed = next(each for each in payments.all("invoices") if each["status"] == "open")
     owed["status"] = "paid"
     subscriptions.apply_invoice(subscriptions.stripe_client.read_invoice(owed["id"]))
+
+    assert buyer.customer.suspended_at is None
+
+
+def test_what_is_owed_may_be_heard_of_after_the_end_and_still_keeps_the_customer_suspended(
+    payments: Payments, buyer: Buyer
+) -> None:
+    # given a subscription that is unpaid and over, of whose open invoice no message has come
+    held = buyer.subscription.stripe_id
+    payments.play("payment_failed", subscription=held)
+    owed = next(each for each in payments.all("invoices") if each["status"] == "open")
+    buyer.hears(payments, "unpaid")
+    tell(payments, *payments.play("cancelled", subscription=held))
+    assert buyer.plan == "free" and buyer.customer.suspended_at is not None
+
+    # when the messages of the invoices come: an old one again, that of the owed one, and the one of its payment
+    old = next(each for each in payments.all("invoices") if each["status"] == "paid")
+    subscriptions.apply_invoice(subscriptions.stripe_client.read_invoice(old["id"]))
+    assert buyer.customer.suspended_at is not None
+    subscriptions.apply_invoice(subscriptions.stripe_client.read_invoice(owed["id"]))
+    assert buyer.customer.suspended_at is not None
+    owed["status"] = "paid"
+    subscriptions.apply_invoice(subscriptions.stripe_client.read_invoice(owed["id"]))
+
+    # then paying lifts it
+    assert buyer.customer.suspended_at is None
+
+
+@pytest.mark.parametrize("word", ["paid", "void"])
+def test_a_debt_that_is_settled_before_the_end_is_heard_of_lifts_the_suspension(
+    payments: Payments, buyer: Buyer, word: str
+) -> None:
+    buyer.hears(payments, "payment_failed")
+    buyer.hears(payments, "unpaid")
+    owed = next(each for each in payments.all("invoices") if each["status"] == "open")
+    owed["status"] = word
+    subscriptions.apply_invoice(subscriptions.stripe_client.read_invoice(owed["id"]))
+    assert buyer.customer.suspended_at is not None  # its subscription is unpaid still
+
+    buyer.hears(payments, "cancelled")
 
     assert buyer.customer.suspended_at is None
 

@@ -38,7 +38,8 @@ class Shop:
     subscription: str = ""
 
     def control(self, what: str, **asked: Any) -> Any:
-        answer = httpx.post(f"{self.payments.url}/control/{what}", json=asked, timeout=60)
+        headers = {"Authorization": f"Bearer {self.payments.addresses()['STRIPE_SECRET_KEY']}"}
+        answer = httpx.post(f"{self.payments.url}/control/{what}", json=asked, headers=headers, timeout=60)
         assert answer.status_code == 200, answer.text
         return answer.json()
 

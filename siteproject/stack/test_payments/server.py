@@ -4,6 +4,7 @@ import json
 import os
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -53,12 +54,15 @@ class StandIn:
             return _json(200, {"status": "ok"})
         if path == "/favicon.ico":  # browsers ask, and complain where there is none
             return 204, {}, b""
+        if path.startswith(("/v1/", "/control/")) and headers.get("authorization") != f"Bearer {self.key}":
+            return _json(401, Refused("Invalid API Key provided.", kind="authentication_error").body)
         if path.startswith("/v1/"):
-            if headers.get("authorization") != f"Bearer {self.key}":
-                return _json(401, Refused("Invalid API Key provided.", kind="authentication_error").body)
             text = body.decode() if method == "POST" else scope["query_string"].decode() or body.decode()
             return _json(*self.calls.answer(method, path, decoded(text), headers))
         if path.startswith("/control/"):
+            if urlsplit(f"//{headers.get('host', '')}").hostname not in (HOST, "localhost"):
+                # A page of somebody else's, whose host's name was made to lead here.
+                return _json(403, {})
             return await self._control(path.removeprefix("/control/"), json.loads(body or b"{}"))
         _, place, session_id, *rest = [*path.split("/"), "", ""][:4]
         return self._page(method, place, session_id, rest[0] if rest else "")
