@@ -156,9 +156,13 @@ def test_no_connection_to_the_database_is_held_while_the_mail_server_is_talked_t
         settings.EMAIL_HOST, settings.EMAIL_PORT = silent.getsockname()
         waiting = [pool.submit(wait, number) for number in range(most)]
         connection.close()
-        time.sleep(1)
+        silent.settimeout(10)
+        talks = [silent.accept()[0] for _ in range(most)]  # all eight wait for its first word now
+        time.sleep(0.1)  # for the last connection's way back into the pool
         pooled = connection.pool.get_stats()
 
         assert pooled["pool_available"] == pooled["pool_size"], "all are free while eight wait"
         assert not User.objects.exists()
         assert {each.result() for each in waiting} == {"mail away"}
+        for talk in talks:
+            talk.close()
