@@ -270,7 +270,8 @@ def _answer(each: Endpoint) -> dict[str, Any]:
             )
         )
         content[STREAM] = {
-            "schema": {"type": "string"},
+            # Neither a text nor an object to every reader: some take the stream whole, some event by event.
+            "schema": {},
             # The word for it in OpenAPI 3.2; readers of 3.1 pass over it.
             "x-itemSchema": {"oneOf": [_ref(each.streams), _ref(responses.Error)]},
         }
