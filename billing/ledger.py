@@ -21,7 +21,8 @@ from billing.grants import Grant
 from billing.models import UsageRecord
 from billing.prices import cost, prices
 from billing.prices import read as read_prices
-from billing.writers import MOST_AT_ONCE, Writer
+from billing.writers import Writer
+from compliance.batches import MOST_AT_ONCE
 
 logger = logging.getLogger(__name__)
 RESERVE_S, SETTLE_S = 2.0, 5.0
@@ -54,7 +55,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a call took. ``cost`` is in millionths of a dollar, filled in from the prices when it is settled."""
+    """What a call took. Times are milliseconds, energy millijoules; its cost follows from the price of the call."""
 
     outcome: str
     prompt_tokens: int = 0

@@ -6,7 +6,6 @@ that anybody would have to wait for.
 
 import asyncio
 import logging
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -14,9 +13,9 @@ import psycopg
 from django.db import connection
 
 from billing.errors import LedgerAway
+from compliance.batches import Batches
 
 logger = logging.getLogger(__name__)
-MOST_AT_ONCE = 128
 Item = dict[str, Any]
 
 
@@ -32,58 +31,34 @@ class Writer:
         self._durable = durable
         self._timeout_s = timeout_s
         self._connection: psycopg.AsyncConnection[Any] | None = None
-        self._waiting: list[tuple[Item, asyncio.Future[Any]]] = []
-        self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._batches: Batches[Item, Any] = Batches(self._written)
 
     async def write(self, item: Item) -> Any:
         """Return the row of ``item`` by its ``request``, None where the function gives none. Raises LedgerAway."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            self._loop, self._connection, self._waiting, self._task = loop, None, [], None
-        future: asyncio.Future[Any] = loop.create_future()
-        self._waiting.append((item, future))
-        if self._task is None or self._task.done():
-            self._task = loop.create_task(self._run())
-        return await future
+            self._loop, self._connection = loop, None
+        return await self._batches.add(item)
 
-    async def _run(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
-            try:
-                rows = await self._execute([item for item, _ in batch])
-            except psycopg.OperationalError as error:
-                self._fail(batch, error)
-            except psycopg.Error as error:
-                # One item the database does not like must not be everybody's loss.
-                if len(batch) == 1:
-                    self._fail(batch, error)
-                else:
-                    for each in batch:
-                        await self._alone(each)
-            except Exception as error:
-                self._fail(batch, error)
-            else:
-                for item, future in batch:
-                    if not future.done():
-                        future.set_result(rows.get(item["request"]))
-
-    async def _alone(self, each: tuple[Item, "asyncio.Future[Any]"]) -> None:
+    async def _written(self, items: list[Item]) -> list[Any]:
+        """Return the row of each item; an item that the database does not like is nobody else's loss."""
         try:
-            rows = await self._execute([each[0]])
+            rows = await self._execute(items)
+        except psycopg.Error as error:
+            if isinstance(error, psycopg.OperationalError) or len(items) == 1:
+                return self._failed(items, error)
+            return [(await self._written([item]))[0] for item in items]
         except Exception as error:
-            self._fail([each], error)
-        else:
-            if not each[1].done():
-                each[1].set_result(rows.get(each[0]["request"]))
+            return self._failed(items, error)
+        return [rows.get(item["request"]) for item in items]
 
-    def _fail(self, batch: Sequence[tuple[Item, "asyncio.Future[Any]"]], error: Exception) -> None:
-        logger.warning("%d calls not written (%s)", len(batch), type(error).__name__)
-        for _item, future in batch:
-            if not future.done():
-                away = LedgerAway()
-                away.__cause__ = error
-                future.set_exception(away)
+    def _failed(self, items: list[Item], error: Exception) -> list[Any]:
+        logger.warning("%d calls not written (%s)", len(items), type(error).__name__)
+        found = [LedgerAway() for _ in items]
+        for away in found:
+            away.__cause__ = error
+        return found
 
     async def _execute(self, items: list[Item]) -> dict[str, Any]:
         """Run one statement; a connection that fails is thrown away, and one that was idle is tried once more."""

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from django.conf import settings
+from django.utils.translation import gettext_lazy as _
 
 from billing import ledger
 from billing.errors import BillingError
@@ -64,7 +65,7 @@ class Call:
             raise away(60, "model_unpriced")
         key = self.exchange.header("idempotency-key")
         if len(key) > MAX_IDEMPOTENCY_CHARS:
-            raise invalid("Idempotency-Key", "An Idempotency-Key has at most 255 characters.")
+            raise invalid("Idempotency-Key", _("An Idempotency-Key has at most 255 characters."))
         call = ledger.Call(
             request_id=self.exchange.request_id,
             grant=self.grant,

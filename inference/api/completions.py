@@ -41,10 +41,9 @@ async def answer(exchange: Exchange, grant: Grant, wanted: Wanted) -> None:
             raise unsupported("response_format")
         grounded = await _grounded(exchange, wanted, first, cap) if wanted.grounding else None
         request = _with_wishes(grounded.request, wanted.request) if grounded and grounded.request else wanted.request
-        writing = Writing(call, wanted, candidates, request, grounded)
         if grounded is not None and grounded.text is not None:
             await call.reserve(first, prompt_tokens=0, completion_tokens=0, body=wanted.body)
-            await writing.without_model(grounded.text)
+            await Writing(call, wanted, candidates, request, grounded).without_model(grounded.text)
             return
         usable = engine.router.candidates(candidates, first.tier)
         if not usable:

@@ -4,14 +4,13 @@ At one caller that is one round trip as before; at many, one client call carries
 a fraction of as many calls (measured: a third of what a request costs in all).
 """
 
-import asyncio
 from typing import Any
 
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import NoScriptError
 
+from compliance.batches import Batches
 from compliance.memory import redis
 
-MOST_AT_ONCE = 128
 Wish = tuple[str, list[str], list[str]]
 
 
@@ -20,35 +19,11 @@ class Scripts:
 
     def __init__(self) -> None:
         self._hashes: dict[str, str] = {}
-        self._waiting: list[tuple[Wish, asyncio.Future[Any]]] = []
-        self._task: asyncio.Task[None] | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._batches: Batches[Wish, Any] = Batches(self._together)
 
     async def run(self, script: str, keys: list[str], arguments: list[str]) -> Any:
         """Return what ``script`` returns."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            self._loop, self._waiting, self._task = loop, [], None
-        future: asyncio.Future[Any] = loop.create_future()
-        self._waiting.append(((script, keys, arguments), future))
-        if self._task is None or self._task.done():
-            self._task = loop.create_task(self._run())
-        return await future
-
-    async def _run(self) -> None:
-        while self._waiting:
-            batch, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
-            try:
-                found = await self._together([wish for wish, _ in batch])
-            except (TimeoutError, RedisError, OSError) as error:
-                found = [error] * len(batch)
-            for (_wish, future), one in zip(batch, found, strict=True):
-                if future.done():
-                    continue
-                if isinstance(one, Exception):
-                    future.set_exception(one)
-                else:
-                    future.set_result(one)
+        return await self._batches.add((script, keys, arguments))
 
     async def _together(self, wishes: list[Wish]) -> list[Any]:
         """Run scripts by their hashes in one round trip; send those whole that Redis does not know (any more)."""
