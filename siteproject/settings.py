@@ -236,6 +236,7 @@ if DEBUG and find_spec("daphne"):
     INSTALLED_APPS.insert(0, "daphne")
 
 MIDDLEWARE = [
+    "siteproject.middleware.LeanFilesMiddleware",
     "siteproject.middleware.RequestIdMiddleware",
     "siteproject.cors.CorsMiddleware",
     "django.middleware.security.SecurityMiddleware",

@@ -3,11 +3,13 @@
 import json
 
 import pytest
-from django.test import AsyncClient, Client
+from django.http import HttpRequest, HttpResponse
+from django.test import AsyncClient, Client, RequestFactory
 from django.urls import reverse
 
 from accounts.models import User
 from inference.models import Backend, Model
+from siteproject.middleware import NOT_FOR_FILES, LeanFilesMiddleware
 
 PAGES = [
     "/",
@@ -84,6 +86,18 @@ def test_every_answer_is_strict_about_what_a_browser_may_do(client: Client, path
     assert headers["Cross-Origin-Opener-Policy"] == "same-origin"
     assert "camera=()" in headers["Permissions-Policy"]
     assert len(headers["X-Request-Id"]) == 32
+
+
+@pytest.mark.parametrize(("caching", "kept"), [("max-age=315360000, public, immutable", False), ("no-store", True)])
+async def test_a_file_whose_name_holds_its_digest_leaves_out_what_only_a_page_needs(caching: str, kept: bool) -> None:
+    async def handler(request: HttpRequest) -> HttpResponse:
+        headers = {"Cache-Control": caching, "Referrer-Policy": "strict-origin"} | dict.fromkeys(NOT_FOR_FILES, "x")
+        return HttpResponse(headers=headers)
+
+    response = await LeanFilesMiddleware(handler)(RequestFactory().get("/static/css/base.39bae3bfcc96.css"))
+
+    assert [name in response for name in NOT_FOR_FILES] == [kept] * len(NOT_FOR_FILES)
+    assert "Referrer-Policy" in response
 
 
 def test_health_says_ok_and_nothing_else(client: Client) -> None:
