@@ -26,12 +26,16 @@ class ChatConfig(AppConfig):
         values.register("message_kib", lambda: asks.MAX_MESSAGE_BYTES // 1024)
         values.register("conversation_kib", lambda: asks.MAX_ASK_BYTES // 1024)
         values.register("messages_max", lambda: asks.MAX_MESSAGES)
+        values.register("flag_days", lambda: settings.FLAG_RETENTION_DAYS)
+        values.register("contact_days", lambda: settings.CONTACT_RETENTION_DAYS)
         self._join_accounts()
 
     def _join_accounts(self) -> None:
         """Give people their conversations: a page, a consent, a part of their export, and an end with the account."""
         from accounts import export, pages, signals
         from chat import consent, exports, retention
+        from chat.contact import people as contact_people
+        from chat.moderation import people as moderation_people
 
         pages.section(
             _("Conversations"),
@@ -44,3 +48,5 @@ class ChatConfig(AppConfig):
         )
         export.part("conversations", exports.exported, title=_("Conversations"), labels=exports.LABELS)
         signals.account_closing.connect(retention.on_account_closing, dispatch_uid="chat.retention")
+        moderation_people.register()
+        contact_people.register()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from chat.contact import is_contact
+from chat.contact.wishes import is_contact
 from chat.quotes import quote
 from chat.retrieval import Index, Scored, weighted_terms
 from chat.verified import nearest_pair

@@ -7,10 +7,13 @@ without our believing whatever a client sends. It holds keyed digests only, no t
 import datetime
 import hashlib
 import hmac
+import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from django.conf import settings
 from django.core import signing
+from django.core.signing import b62_decode
 
 from inference.receipts import Receipt
 
@@ -29,6 +32,35 @@ def seal(*, answer: str, question: str, text: str, passages: Sequence[str], rece
         "r": _digest("receipt", receipt.canonical().decode()),
     }
     return signing.dumps(claim, key=settings.SEAL_KEY, salt=SALT)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What a seal says: which answer it was made for, until when it counts."""
+
+    answer: uuid.UUID
+    good_until: datetime.datetime
+
+
+def open_seal(token: str, *, question: str, text: str, passages: Sequence[str], receipt: Receipt) -> Claim | None:
+    """Return what a seal says of an answer that is handed back whole; None when anything of it is not as we gave it."""
+    age = datetime.timedelta(days=settings.SEAL_MAX_AGE_DAYS)
+    try:
+        claim = signing.loads(token, key=settings.SEAL_KEY, salt=SALT, max_age=age)
+    except signing.BadSignature:
+        return None
+    said = {"q": question, "a": text, "p": "\n".join(passages), "r": receipt.canonical().decode()}
+    purposes = {"q": "question", "a": "answer", "p": "passages", "r": "receipt"}
+    same = [hmac.compare_digest(str(claim.get(key)), _digest(purposes[key], value)) for key, value in said.items()]
+    if claim.get("v") != VERSION or not all(same):
+        return None
+    signed_at = datetime.datetime.fromtimestamp(_signed_at(token), datetime.UTC)
+    return Claim(uuid.UUID(claim["answer"]), signed_at + age)
+
+
+def _signed_at(token: str) -> int:
+    """Return the second in which a token was signed, of one whose signature is known to be ours."""
+    return b62_decode(token.rsplit(":", 2)[1])
 
 
 def holds(token: str | None, *, question: str, text: str) -> bool:

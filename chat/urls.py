@@ -1,11 +1,13 @@
 """Addresses of the chat. Its page stands with the public ones, in the project's urls."""
 
-from django.urls import path
+from django.urls import include, path
 
 from chat import conversation_views, views
 
 app_name = "chat"
 urlpatterns = [
+    path("", include("chat.moderation.urls")),
+    path("", include("chat.contact.urls")),
     path("api/chat", views.chat, name="ask"),
     path("api/status", views.status, name="api-status"),
     path("api/me", views.me, name="me"),

@@ -9,6 +9,7 @@ class Purpose(models.TextChoices):
     """What a person may consent to, each on its own."""
 
     KEEP_CHATS = "keep_chats", _("Keep my chats for 7 days")
+    TRAIN_ON_FLAGS = "train_on_flags", _("Train with what I flag")
 
 
 class ConsentEvent(models.Model):

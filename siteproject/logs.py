@@ -31,7 +31,7 @@ class WithoutText(logging.Filter):
 
 
 MAX_MESSAGE_CHARS = 500
-OURS = ("siteproject", "chat", "inference", "content", "accounts", "billing", "compliance")
+OURS = ("siteproject", "factory", "chat", "inference", "content", "accounts", "billing", "compliance")
 
 
 def _harmless(arg: object) -> object:

@@ -155,6 +155,15 @@ env = environ.Env(
     SEAL_MAX_AGE_DAYS=(int, 7),
     RETENTION_DAYS=(int, 7),
     RETENTION_SWEEP_S=(float, 300.0),
+    FLAG_RETENTION_DAYS=(int, 7),
+    FLAG_DECIDED_KEPT_HOURS=(int, 24),
+    FLAG_RATE_LIMIT=(str, "10/1h"),
+    FLAG_LOCK_S=(int, 300),
+    CORRECTIONS_NEED_TWO=(bool, False),
+    CORRECTIONS_RENEW_S=(float, 20.0),
+    CONTACT_RETENTION_DAYS=(int, 90),
+    CONTACT_RATE_LIMIT=(str, "5/1h"),
+    TEAM_EMAIL=(str, ""),
     STORED_MESSAGES_MAX=(int, 2_000),
     REQUEST_READ_S=(float, 20.0),
     JOB_LEASE_S=(float, 120.0),
@@ -229,6 +238,7 @@ INSTALLED_APPS = [
     "billing",
     "inference",
     "chat",
+    "factory",
 ]
 
 if DEBUG and find_spec("daphne"):
@@ -567,6 +577,16 @@ CHAT_AUTH_CPU_FIRST: bool = env("CHAT_AUTH_CPU_FIRST")
 SEAL_MAX_AGE_DAYS: int = env("SEAL_MAX_AGE_DAYS")
 RETENTION_DAYS: int = env("RETENTION_DAYS")
 RETENTION_SWEEP_S: float = env("RETENTION_SWEEP_S")
+# A flag's texts go this long after the decision, or after so many days, whichever comes first.
+FLAG_RETENTION_DAYS: int = env("FLAG_RETENTION_DAYS")
+FLAG_DECIDED_KEPT_HOURS: int = env("FLAG_DECIDED_KEPT_HOURS")
+FLAG_RATE_LIMIT: str = env("FLAG_RATE_LIMIT")
+FLAG_LOCK_S: int = env("FLAG_LOCK_S")
+CORRECTIONS_NEED_TWO: bool = env("CORRECTIONS_NEED_TWO")
+CORRECTIONS_RENEW_S: float = env("CORRECTIONS_RENEW_S")
+CONTACT_RETENTION_DAYS: int = env("CONTACT_RETENTION_DAYS")
+CONTACT_RATE_LIMIT: str = env("CONTACT_RATE_LIMIT")
+TEAM_EMAIL: str = env("TEAM_EMAIL") or CONTACT_EMAIL
 STORED_MESSAGES_MAX: int = env("STORED_MESSAGES_MAX")
 
 # --- Security headers -----------------------------------------------------------------------

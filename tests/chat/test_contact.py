@@ -2,7 +2,7 @@
 
 import pytest
 
-from chat.contact import is_contact
+from chat.contact.wishes import is_contact
 
 WISHES = {
     "en": [

@@ -1,14 +1,18 @@
 """A seal vouches for one answer to one question, for seven days, and holds no text."""
 
 import base64
+import datetime
+import uuid
 
+import msgspec
 import pytest
 from django.core import signing
+from django.utils import timezone
 
 from chat.asks import Message
 from chat.history import previous_question, sealed_turns
 from chat.prompts import fitting
-from chat.seals import holds, seal
+from chat.seals import holds, open_seal, seal
 from inference.receipts import without_model
 
 QUESTION, ANSWER = "How long?", "Seven days, Ünïcode included."
@@ -71,3 +75,24 @@ def test_history_that_does_not_fit_is_left_out(token: str) -> None:
     messages = [Message("user", QUESTION), Message("assistant", ANSWER, token), Message("user", "?")]
 
     assert fitting(sealed_turns(messages), budget_tokens=5) == ()
+
+
+def test_an_answer_handed_back_whole_is_known_again_and_nothing_of_it_may_be_changed() -> None:
+    receipt = without_model(rung="quoted", language="en", request_id="r", passages=["a#b"], duration_ms=1)
+    answer = uuid.uuid4()
+    token = seal(answer=str(answer), question=QUESTION, text=ANSWER, passages=["a#b"], receipt=receipt)
+    whole = {"question": QUESTION, "text": ANSWER, "passages": ["a#b"], "receipt": receipt}
+
+    claim = open_seal(token, **whole)
+
+    assert claim is not None and claim.answer == answer
+    left = claim.good_until - timezone.now()
+    assert datetime.timedelta(days=6, hours=23) < left <= datetime.timedelta(days=7)
+    for changed in (
+        {"question": "How short?"},
+        {"text": ANSWER + "!"},
+        {"passages": ["a#c"]},
+        {"receipt": msgspec.structs.replace(receipt, cost=0.01)},
+    ):
+        assert open_seal(token, **whole | changed) is None
+    assert open_seal(token[:-2] + "xx", **whole) is None

@@ -122,8 +122,10 @@ class DeletedBatch(models.Model):
     """How much one transaction deleted. Written in that transaction, so a worker that is killed counts neither too much
     nor too little; gone once the evidence has it."""
 
-    messages = models.PositiveIntegerField(_("messages"))
-    conversations = models.PositiveIntegerField(_("conversations"))
+    messages = models.PositiveIntegerField(_("messages"), default=0, db_default=0)
+    conversations = models.PositiveIntegerField(_("conversations"), default=0, db_default=0)
+    flags = models.PositiveIntegerField(_("texts of flags"), default=0, db_default=0)
+    team_messages = models.PositiveIntegerField(_("messages to the team"), default=0, db_default=0)
     at = models.DateTimeField(_("at"), db_default=Now())
 
     class Meta:

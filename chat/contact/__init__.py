@@ -1,0 +1,1 @@
+"""Reaching the people behind the site, through the chat alone."""

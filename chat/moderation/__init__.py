@@ -1,0 +1,1 @@
+"""Flags, the people who decide about them, and what follows from a decision."""

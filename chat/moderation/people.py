@@ -1,0 +1,5 @@
+"""What moderation holds about a person: a part of their export, consents of their own, and its end with the account."""
+
+
+def register() -> None:
+    """Tell the registries. Called once, when the apps are ready."""
