@@ -19,14 +19,14 @@ logger = logging.getLogger(__name__)
 TRIES = 2
 
 
-def send_now(template: str, to: str, language: str, context: Mapping[str, object]) -> None:
+def send_now(template: str, to: str, language: str, context: Mapping[str, object], *, by_hand: bool = False) -> None:
     """Hand one mail to the mail server within this call: ``MAIL_TIMEOUT_S`` per step of the talk, two tries.
 
     Outside a transaction the connection to the database goes back to its pool first: a mail server that is slow would
     otherwise hold all of them. The second try is safe: the worst it does is the same mail twice. Raises MailRefused
     when the server will not take this recipient, MailUnavailable when it cannot be reached or takes nothing now.
     """
-    message = rendered(template, to, language, context)
+    message = rendered(template, to, language, context, by_hand=by_hand)
     if not connection.in_atomic_block:
         connection.close()
     for attempt in range(1, TRIES + 1):
@@ -45,8 +45,10 @@ def send_now(template: str, to: str, language: str, context: Mapping[str, object
     raise MailUnavailable
 
 
-def rendered(template: str, to: str, language: str, context: Mapping[str, object]) -> EmailMultiAlternatives:
-    """Return the mail as it will be sent."""
+def rendered(
+    template: str, to: str, language: str, context: Mapping[str, object], *, by_hand: bool = False
+) -> EmailMultiAlternatives:
+    """Return the mail as it will be sent; ``by_hand``: a person wrote what it says (RFC 3834 marks all the others)."""
     with translation.override(language):
         values = {**context, "SITE_NAME": settings.SITE_NAME, "SITE_URL": settings.SITE_URL, "language": language}
         subject = " ".join(render_to_string(f"mail/{template}_subject.txt", values).split())
@@ -55,7 +57,7 @@ def rendered(template: str, to: str, language: str, context: Mapping[str, object
             body=render_to_string(f"mail/{template}.txt", values).strip() + "\n",
             from_email=settings.DEFAULT_FROM_EMAIL,
             to=[to],
-            headers={"Auto-Submitted": "auto-generated", "Content-Language": language},
+            headers={"Auto-Submitted": "no" if by_hand else "auto-generated", "Content-Language": language},
         )
         message.attach_alternative(render_to_string(f"mail/{template}.html", values), "text/html")
     return message

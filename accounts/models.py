@@ -107,7 +107,10 @@ class JobQuerySet(models.QuerySet[Any]):
 
 
 class QueuedMail(models.Model):
-    """A mail to one person that is still to be sent: which template, about which object. Rendered when it is sent.
+    """A mail that is still to be sent: which template, about which object. Rendered when it is sent.
+
+    Without a ``user`` it goes to whom its template says: to the team, or to an address that a person on the team
+    answers by hand. No address is kept here.
 
     ``crashes`` counts the tries in a row that ended neither in a mail nor with a mail server that was away: a template
     that raises, a worker that was killed.
@@ -122,7 +125,9 @@ class QueuedMail(models.Model):
     OPEN = State.PENDING
     COUNTERS = ("crashes", "tries")  # the first is the one that MAX_TRIES bounds
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="mails", verbose_name=_("user"))
+    user = models.ForeignKey(
+        User, on_delete=models.CASCADE, null=True, blank=True, related_name="mails", verbose_name=_("user")
+    )
     template = models.SlugField(_("template"), max_length=40)
     object_id = models.CharField(_("object"), max_length=60, blank=True)
     state = models.CharField(_("state"), max_length=10, choices=State.choices, default=State.PENDING)
