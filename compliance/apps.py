@@ -7,4 +7,4 @@ class ComplianceConfig(AppConfig):
     name = "compliance"
 
     def ready(self) -> None:
-        from compliance import heads  # noqa: F401 - importing registers this app's gate and alarm
+        from compliance import attestations, heads, incidents  # noqa: F401 - importing registers gates and alarms

@@ -102,12 +102,21 @@ def head(model: type[ChainedRecord]) -> Head:
 
 def digest(record: ChainedRecord) -> str:
     """Return the sha256 over everything a record says, its number, time and predecessor included."""
+    return hashlib.sha256(canonical(_said(record))).hexdigest()
+
+
+def line(record: ChainedRecord) -> bytes:
+    """Return a record as one canonical JSON line for whoever keeps the chain: without ``sha256``, what was digested."""
+    return canonical(_said(record) | {"sha256": record.sha256}) + b"\n"
+
+
+def _said(record: ChainedRecord) -> dict[str, Any]:
     said: dict[str, Any] = {}
     for column in record._meta.concrete_fields:
         if column.name not in NOT_COVERED:
             value = getattr(record, column.attname)
             said[column.name] = _utc(value) if isinstance(value, datetime) else value
-    return hashlib.sha256(canonical(said)).hexdigest()
+    return said
 
 
 def first_break(model: type[ChainedRecord], *, kept: Head | None = None) -> Break | None:

@@ -1,4 +1,8 @@
-"""What can go wrong with records: ComplianceError <- NotForTheLog, NotAHead, UnknownTag."""
+"""What can go wrong with records.
+
+ComplianceError <- NotForTheLog, NotAHead, UnknownTag, UnknownKind, DoesNotFit, CannotAttest <- (NothingToSign,
+AlreadyAttested, UnknownStatement, RoleNotAsked), NotOpen.
+"""
 
 
 class ComplianceError(Exception):
@@ -15,3 +19,35 @@ class NotAHead(ComplianceError):
 
 class UnknownTag(ComplianceError):
     """A set of gate checks was asked for that nobody registered a check in."""
+
+
+class UnknownKind(ComplianceError):
+    """Evidence of a kind that ``compliance.kinds`` does not describe."""
+
+
+class DoesNotFit(ComplianceError):
+    """The body of a record lacks something that its kind asks for, or says it in another type."""
+
+
+class CannotAttest(ComplianceError):
+    """Root of what keeps somebody from attesting a statement."""
+
+
+class NothingToSign(CannotAttest):
+    """No release is on record, and what is signed off is a release."""
+
+
+class AlreadyAttested(CannotAttest):
+    """This person's attestation of this statement still stands."""
+
+
+class UnknownStatement(CannotAttest):
+    """No committed statement has this id."""
+
+
+class RoleNotAsked(CannotAttest):
+    """The statement asks for other roles than this one."""
+
+
+class NotOpen(ComplianceError):
+    """An incident cannot go where it was asked to: it is closed, or the way there is another."""

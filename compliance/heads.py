@@ -15,6 +15,7 @@ from compliance.chain import CHAINS, Break, Head
 from compliance.errors import NotAHead
 from compliance.gates import Failed, Outcome, Passed, gate
 from compliance.models import EvidenceRecord
+from compliance.signals import day_checked
 
 KIND = "chain_head"
 # A day, and two hours for a machine that was being restarted when the day began.
@@ -60,7 +61,11 @@ def check_once_a_day() -> EvidenceRecord | None:
     with transaction.atomic():
         # Two workers that started together have both come this far; the lock lets one of them record.
         chain.lock(EvidenceRecord)
-        return None if _checked_on(today) else evidence.record(KIND, found.body())
+        if _checked_on(today):
+            return None
+        record = evidence.record(KIND, found.body())
+        day_checked.send(EvidenceRecord, record=record)
+    return record
 
 
 def check_now() -> EvidenceRecord:

@@ -98,20 +98,46 @@ def test_two_checks_of_one_name_are_a_mistake() -> None:
 
 
 def test_a_gate_tells_machines_and_the_evidence_on_request(db: None) -> None:
-    register("one", NotRun("nobody ran it"))
+    register("one", Passed("seen", record=3))
+    register("two", NotRun("nobody ran it"))
 
     status, said = run_gate("release", "--json", "--record")
 
-    found = json.loads(said)
     record = evidence.latest("gate")
     assert status == 1
     assert record
-    assert found["checks"] == [
-        {"id": "one", "title": "about one", "state": "not_run", "reason": "nobody ran it"},
-    ]
-    assert found["passed"] is False
-    assert record.body == {name: value for name, value in found.items() if name != "record"}
-    assert found["record"] == f"{record.number}:{record.sha256}"
+    assert json.loads(said) == record.body == {
+        "gate": "release",
+        "result": "not_run",
+        "note": "technical evidence, not a conformity certificate",
+        "checks": [
+            {"id": "one", "result": "pass", "reason": "seen", "record": 3},
+            {"id": "two", "result": "not_run", "reason": "nobody ran it", "record": None},
+        ],
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "verdict"),
+    [
+        ([Passed()], "pass"),
+        ([Passed(), NotRun("no")], "not_run"),
+        ([NotRun("no"), Failed("no")], "fail"),
+        ([], "not_run"),
+    ],
+)
+def test_one_failure_fails_and_what_was_left_out_was_not_passed(outcomes: list[Outcome], verdict: str) -> None:
+    results = [gates.Result("one", "one", each.state, each.reason) for each in outcomes]
+
+    assert gates.verdict(results) == verdict
+
+
+def test_an_optional_check_is_run_when_somebody_asks_for_it(db: None) -> None:
+    register("one", Passed())
+    gates.gate("long-look", tags={"release"}, title="a long look", optional=True)(lambda: Failed("found"))
+
+    assert run_gate("release")[0] == 0
+    assert run_gate("release", "--long-look")[0] == 1
 
 
 def test_an_unknown_gate_is_refused() -> None:

@@ -9,8 +9,9 @@ from django.test import Client
 from chat.gates import notice_gate, problems_of
 from compliance import gates
 from compliance.gates import Failed, NotRun, Passed
+from compliance.heads import chains_gate
 from content.gates import content_gate
-from inference.gates import length_gate
+from inference.gates import watermark_gate
 from inference.models import Hardware, Model, Tier
 from siteproject.gates import migrations_gate, system_checks_gate, weights_gate
 from tests.compliance.conftest import Edit
@@ -18,8 +19,8 @@ from tests.compliance.conftest import Edit
 NOTICE = '<p id="ai-notice">You are talking to an AI.</p>'
 BOX = '<textarea name="question" aria-describedby="ai-notice"></textarea>'
 
-PROVEN = {"ai-notice", "answer-length", "chains-intact", "weights"}
-NOT_YET = {"attestations", "evaluation", "red-team", "training-set", "watermark"}
+PROVEN = {"ai-notice", "chains-intact", "watermark", "weights"}
+NOT_YET = {"artifact-weights", "attested-classification", "evaluation", "red-team", "training-set"}
 
 
 def test_the_gate_for_the_ai_act_says_what_is_proven_and_what_is_not(records: None) -> None:
@@ -76,20 +77,18 @@ def test_a_page_that_says_so_has_no_problem() -> None:
 
 
 def test_a_model_that_may_write_long_answers_unmarked_fails(db: None) -> None:
-    assert isinstance(length_gate(), NotRun)
+    assert isinstance(watermark_gate(), NotRun)
 
     Model.objects.create(public_id="wagmi-large", name="large", tier=Tier.LARGE, hardware=Hardware.CPU,
                          languages=["en"], context_tokens=4096, max_output_tokens=800)  # fmt: skip
 
-    assert length_gate() == Failed("wagmi-large may write 800")
+    assert watermark_gate() == Failed("wagmi-large may write 800")
 
 
 def test_a_broken_chain_fails(records: None, edit: Edit) -> None:
     edit("compliance_auditentry", "UPDATE {table} SET actor = 'operator' WHERE number = 2")
 
-    [result] = [each for each in gates.run("release") if each.id == "chains-intact"]
-
-    assert (result.state, result.reason) == ("fail", "audit: record 2 was changed")
+    assert chains_gate() == Failed("audit: record 2 was changed")
 
 
 def test_weights_that_are_not_the_pinned_ones_fail(monkeypatch: pytest.MonkeyPatch) -> None:
