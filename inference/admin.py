@@ -73,11 +73,11 @@ class ModelAdmin(Switchable):
     list_filter = ["tier", "hardware", "enabled"]
     fields = [
         "public_id", "enabled", "description", "name", "tier", "hardware", "languages", "capabilities",
-        "context_tokens", "max_output_tokens", "weights_sha256", "updated_at",
+        "context_tokens", "max_output_tokens", "weights_sha256", "watermark_key", "updated_at",
     ]  # fmt: skip
     readonly_fields = [
         "public_id", "name", "tier", "hardware", "languages", "capabilities",
-        "context_tokens", "max_output_tokens", "weights_sha256", "updated_at",
+        "context_tokens", "max_output_tokens", "weights_sha256", "watermark_key", "updated_at",
     ]  # fmt: skip
 
 

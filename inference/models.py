@@ -42,6 +42,10 @@ class Model(models.Model):
     context_tokens = models.PositiveIntegerField(_("context window in tokens"))
     max_output_tokens = models.PositiveIntegerField(_("cap on an answer in tokens"))
     weights_sha256 = models.CharField(_("sha256 of the weights"), max_length=64, blank=True)
+    # Which key marks its words, by a name; the key itself is on the model's server alone.
+    watermark_key = models.CharField(
+        _("id of the watermark’s key"), max_length=40, blank=True, default="", db_default=""
+    )
     enabled = models.BooleanField(_("switched on"), default=True)
     updated_at = models.DateTimeField(_("updated"), auto_now=True)
 

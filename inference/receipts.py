@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from inference.energy import Effort
 from inference.engine import Completed
@@ -16,6 +17,8 @@ class Receipt(msgspec.Struct, frozen=True):
     ``stand_in`` marks a model that stands in for a larger one. ``digest`` is *checked* when the weights were
     compared with ``weights_sha256`` as they were loaded, *declared* when somebody else's word is all there is.
     ``check`` is *supported*, *not_supported* with the reasons in ``check_reasons``, or null where no model wrote.
+    ``ai_generated`` says whether a model wrote the answer, ``watermark_key`` the id of the key its words are marked
+    with. Receipts given before these fields existed lack them, and what is not set is left out: their seals hold.
     """
 
     rung: str
@@ -41,6 +44,8 @@ class Receipt(msgspec.Struct, frozen=True):
     cost: float = 0.0
     energy_j: dict[str, float] = {}
     method: str = NO_MODEL.method
+    ai_generated: bool | UnsetType = UNSET
+    watermark_key: str | UnsetType = UNSET
 
     def canonical(self) -> bytes:
         """Return the bytes a seal is made over: JSON, keys sorted."""
@@ -60,6 +65,7 @@ def without_model(*, rung: str, language: str, request_id: str, passages: list[s
         first_token_ms=duration_ms,
         duration_ms=duration_ms,
         energy_j=NO_MODEL.energy_j,
+        ai_generated=False,
     )
 
 
@@ -101,4 +107,6 @@ def of_completion(
         cost=completed.effort.cost_usd,
         energy_j=completed.effort.energy_j,
         method=completed.effort.method,
+        ai_generated=True,
+        watermark_key=served.watermark_key or UNSET,
     )

@@ -14,6 +14,7 @@ from django.conf import settings
 from django.db import transaction
 
 from compliance.database import in_thread
+from inference import rights
 from inference.models import Backend, Hardware, Model, Tier
 
 logger = logging.getLogger(__name__)
@@ -51,6 +52,8 @@ class Served:
     # It stands in for a larger model, and the interface says so.
     stand_in: bool = False
     pid_file: str = ""
+    # The name of the key that marks its words, empty where none does.
+    watermark_key: str = ""
     # Numbers in one vector, 0 for a model that writes.
     dimensions: int = 0
     enabled: bool = True
@@ -77,7 +80,7 @@ def _small() -> Served | None:
         tier=Tier.SMALL,
         hardware=Hardware.CPU,
         languages=tuple(cpu["languages"]),
-        capabilities=tuple(cpu["capabilities"]),
+        capabilities=rights.granted(Tier.SMALL, cpu["capabilities"]),
         context_tokens=cpu["context_tokens"],
         max_output_tokens=cpu["max_output_tokens"],
         weights_sha256=cpu["weights_sha256"],
@@ -103,7 +106,7 @@ def _large() -> Served | None:
         tier=Tier.LARGE,
         hardware=Hardware(gpu["hardware"]),
         languages=tuple(gpu["languages"]),
-        capabilities=tuple(gpu["capabilities"]),
+        capabilities=rights.granted(Tier.LARGE, gpu["capabilities"]),
         context_tokens=gpu["context_tokens"],
         max_output_tokens=gpu["max_output_tokens"],
         weights_sha256=gpu["weights_sha256"],
@@ -118,6 +121,7 @@ def _large() -> Served | None:
         queue=gpu["queue"],
         sleeps=True,
         stand_in=gpu["stand_in"],
+        watermark_key=gpu["watermark_key"],
         pid_file=gpu["pid_file"],
     )
 
@@ -132,7 +136,7 @@ def _slow() -> Served | None:
         tier=Tier(slow["tier"]),
         hardware=Hardware(slow["hardware"]),
         languages=tuple(slow["languages"]),
-        capabilities=tuple(slow["capabilities"]),
+        capabilities=rights.granted(slow["tier"], slow["capabilities"]),
         context_tokens=slow["context_tokens"],
         max_output_tokens=slow["max_output_tokens"],
         weights_sha256=slow["weights_sha256"],
@@ -191,6 +195,7 @@ def sync() -> None:
                 "context_tokens": served.context_tokens,
                 "max_output_tokens": served.max_output_tokens,
                 "weights_sha256": served.weights_sha256,
+                "watermark_key": served.watermark_key,
             },
         )
         Backend.objects.update_or_create(

@@ -146,6 +146,7 @@ FIELDS: dict[str, dict[str, Any]] = {
         "energy_j": _("Low, middle and high estimate."),
         "method": _("How the energy was estimated."),
         "ai_generated": _("True wherever a model wrote."),
+        "watermark_key": _("The name of the key that marks the model’s words; absent where none does."),
     },
     "Model": {
         "id": _("What to send as `model`."),

@@ -93,6 +93,7 @@ class Receipt(Struct, kw_only=True):
     energy_j: EnergyEstimate | UnsetType = UNSET
     method: str | UnsetType = UNSET
     ai_generated: bool | UnsetType = UNSET
+    watermark_key: str | UnsetType = UNSET
 
 
 class Source(Struct, kw_only=True):

@@ -300,6 +300,7 @@ class Writing:
             "energy_j": completed.effort.energy_j,
             "method": completed.effort.method,
             "ai_generated": True,
+            **({"watermark_key": served.watermark_key} if served.watermark_key else {}),
         }
 
 
