@@ -38,7 +38,12 @@ def wording(language: str) -> str:
 
 
 def notice(language: str) -> Notice:
-    """Return what a person who ticks the box has seen: its words, and the privacy page as it is now.
+    """Return what a person who ticks the box has seen. Raises LookupError without a privacy page."""
+    return notice_with(wording(language), language)
+
+
+def notice_with(words: str, language: str) -> Notice:
+    """Return a notice of these words beside a box, and of the privacy page as it is now.
 
     A language without that page gets the one in the site's first language. Raises LookupError without any.
     """
@@ -47,7 +52,7 @@ def notice(language: str) -> Notice:
     if document is None:
         raise LookupError("no privacy page is published")
     source = (pages.root.parent / document.file).read_bytes()
-    return Notice(document.meta.version, hashlib.sha256(source).hexdigest(), wording(language), language)
+    return Notice(document.meta.version, hashlib.sha256(source).hexdigest(), words, language)
 
 
 def keeps_chats(user: User) -> bool:

@@ -1,12 +1,12 @@
 """Every deletion of text, whoever asks for it, each with its count.
 
-What has expired is invisible already (``chat.models``); here it goes. Batches are short transactions that skip rows
+What has expired is invisible already (``chat.models``); here it goes: conversations in this file, what people handed
+to us in ``chat.handed_over``. Batches are short transactions that skip rows
 somebody holds, so any number of sweeps may run, be killed or come late: the next one finds what is left. Each batch
 writes its count in the transaction that deletes, and the evidence sums the counts up.
 """
 
 import datetime
-from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
@@ -19,11 +19,30 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import export
 from accounts.models import User
+from chat import handed_over
 from chat.access import lock_person
+from chat.deleted import Deleted
+from chat.deleted import counted as _counted
+from chat.handed_over import delete_flag, delete_team_message
 from chat.models import Conversation, DeletedBatch, Message
 from compliance import audit, evidence
 from compliance.alarms import alarm
 from compliance.models import EvidenceRecord
+
+__all__ = [
+    "BATCH",
+    "KIND",
+    "Deleted",
+    "delete_all_of",
+    "delete_conversation",
+    "delete_expired",
+    "delete_flag",
+    "delete_team_message",
+    "oldest",
+    "on_account_closing",
+    "overdue",
+    "record_evidence",
+]
 
 KIND = "retention"
 BATCH = 500
@@ -34,22 +53,11 @@ LATE = datetime.timedelta(hours=1)
 RECORDING_LOCK = 7_302_001  # an advisory lock, any number nobody else in this database uses
 
 
-@dataclass(frozen=True, slots=True)
-class Deleted:
-    """How much went."""
-
-    messages: int = 0
-    conversations: int = 0
-
-    def __add__(self, other: "Deleted") -> "Deleted":
-        return Deleted(self.messages + other.messages, self.conversations + other.conversations)
-
-    def __bool__(self) -> bool:
-        return bool(self.messages or self.conversations)
-
-
 def delete_expired(batch: int = BATCH) -> Deleted:
-    """Delete all that has expired, ``batch`` rows at a time: messages, then conversations, then expired titles."""
+    """Delete all that has expired, ``batch`` rows at a time: messages, then conversations, then expired titles.
+
+    Then the texts of flags, and closed messages to the team.
+    """
     total = Deleted()
     while done := _delete_messages(batch):
         total += done
@@ -57,7 +65,7 @@ def delete_expired(batch: int = BATCH) -> Deleted:
         total += done
     while _empty_titles(batch):
         pass
-    return total
+    return total + handed_over.delete_expired(batch)
 
 
 @transaction.atomic
@@ -115,6 +123,7 @@ def overdue() -> bool:
         or Message.everything.filter(expires_at__lt=Now() - LATE).exists()
         or Conversation.everything.filter(expires_at__lt=Now() - LATE).exists()
         or Conversation.everything.filter(title_expires_at__lt=Now() - LATE).exists()
+        or handed_over.overdue(LATE)
     )
 
 
@@ -122,7 +131,7 @@ def overdue() -> bool:
 def _overdue_alarm() -> list[str | Promise]:
     if not overdue():
         return []
-    return [_("Conversations are still stored an hour after they should have been deleted. Is the worker running?")]
+    return [_("Texts are still stored an hour after they should have been deleted. Is the worker running?")]
 
 
 @transaction.atomic
@@ -140,7 +149,13 @@ def record_evidence() -> EvidenceRecord | None:
         return None
     # What a batch counts while we look is for the next record.
     batches = DeletedBatch.objects.filter(pk__in=list(DeletedBatch.objects.values_list("pk", flat=True)))
-    sums = batches.aggregate(batches=Count("pk"), messages=Sum("messages"), conversations=Sum("conversations"))
+    sums = batches.aggregate(
+        batches=Count("pk"),
+        messages=Sum("messages"),
+        conversations=Sum("conversations"),
+        flags=Sum("flags"),
+        team_messages=Sum("team_messages"),
+    )
     if not sums["batches"] and since < EVIDENCE_AT_LEAST_EVERY:
         return None
     batches.delete()
@@ -150,6 +165,8 @@ def record_evidence() -> EvidenceRecord | None:
         {
             "deleted_messages": sums["messages"] or 0,
             "deleted_conversations": sums["conversations"] or 0,
+            "deleted_flag_texts": sums["flags"] or 0,
+            "deleted_team_messages": sums["team_messages"] or 0,
             "oldest_remaining_s": None if age is None else int(age.total_seconds()),
         },
     )
@@ -193,9 +210,3 @@ def _delete(conversations: Any) -> Deleted:
     messages, _kinds = Message.everything.filter(conversation__in=keys).delete()
     count, _kinds = Conversation.everything.filter(pk__in=keys).delete()
     return _counted(Deleted(messages, count))
-
-
-def _counted(done: Deleted) -> Deleted:
-    if done:
-        DeletedBatch.objects.create(messages=done.messages, conversations=done.conversations)
-    return done

@@ -58,6 +58,36 @@ def open_seal(token: str, *, question: str, text: str, passages: Sequence[str], 
     return Claim(uuid.UUID(claim["answer"]), signed_at + age)
 
 
+@dataclass(frozen=True, slots=True)
+class Vouched:
+    """What a seal proves to anybody: which answer it was made for, and when it was given."""
+
+    answer: uuid.UUID
+    given_at: datetime.datetime
+
+
+def vouches(token: str, *, question: str, text: str, receipt: Receipt | None = None) -> Vouched | None:
+    """Return what a seal of ours proves of an answer, None when anything is not as we gave it.
+
+    Its age does not matter: it bounds what a seal may be used for here, and a proof that ends would be none. With
+    ``receipt``, that and the passages it names must be the sealed ones, too.
+    """
+    try:
+        claim = signing.loads(token, key=settings.SEAL_KEY, salt=SALT)
+    except signing.BadSignature:
+        return None
+    said = {"q": _digest("question", question), "a": _digest("answer", text)}
+    if receipt is not None:
+        said |= {
+            "p": _digest("passages", "\n".join(receipt.passages)),
+            "r": _digest("receipt", receipt.canonical().decode()),
+        }
+    same = [hmac.compare_digest(str(claim.get(key)), digest) for key, digest in said.items()]
+    if claim.get("v") != VERSION or not all(same):
+        return None
+    return Vouched(uuid.UUID(claim["answer"]), datetime.datetime.fromtimestamp(_signed_at(token), datetime.UTC))
+
+
 def _signed_at(token: str) -> int:
     """Return the second in which a token was signed, of one whose signature is known to be ours."""
     return b62_decode(token.rsplit(":", 2)[1])

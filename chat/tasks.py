@@ -15,4 +15,10 @@ def sweep_expired() -> None:
     deleted = retention.delete_expired()
     retention.record_evidence()
     if deleted:
-        logger.info("retention: %d messages, %d conversations deleted", deleted.messages, deleted.conversations)
+        logger.info(
+            "retention: %d messages, %d conversations, texts of %d flags, %d messages to the team deleted",
+            deleted.messages,
+            deleted.conversations,
+            deleted.flags,
+            deleted.team_messages,
+        )

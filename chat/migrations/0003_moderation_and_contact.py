@@ -344,6 +344,7 @@ class Migration(migrations.Migration):
                 ("answered_at", models.DateTimeField(blank=True, null=True, verbose_name="answered")),
                 ("closed_at", models.DateTimeField(blank=True, null=True, verbose_name="closed")),
                 ("expires_at", models.DateTimeField(blank=True, db_index=True, null=True, verbose_name="expires")),
+                ("incident", models.UUIDField(blank=True, null=True, verbose_name="incident")),
                 (
                     "owner",
                     models.ForeignKey(
@@ -414,6 +415,7 @@ class Migration(migrations.Migration):
             fields=[
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("public_id", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("flag", models.UUIDField(unique=True, verbose_name="flag")),
                 ("subject", models.UUIDField(db_index=True, verbose_name="subject of the consent")),
                 ("language", models.CharField(max_length=10, verbose_name="language")),
                 ("question", models.TextField(verbose_name="question")),

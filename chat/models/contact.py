@@ -10,6 +10,10 @@ from accounts.models import User
 
 
 class TeamMessageQuerySet(models.QuerySet["TeamMessage"]):
+    def kept(self) -> "TeamMessageQuerySet":
+        """The messages that have not expired; one that has is gone for every reader, however late its deletion is."""
+        return self.exclude(expires_at__lte=Now())
+
     def waiting(self) -> "TeamMessageQuerySet":
         """The messages that nobody has closed, the one due first in front."""
         return self.exclude(state=TeamMessage.State.CLOSED).order_by("due_at", "id")
@@ -57,6 +61,8 @@ class TeamMessage(models.Model):
     answered_at = models.DateTimeField(_("answered"), null=True, blank=True)
     closed_at = models.DateTimeField(_("closed"), null=True, blank=True)
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True, db_index=True)
+    # The public id of the incident that staff opened because of it.
+    incident = models.UUIDField(_("incident"), null=True, blank=True)
 
     objects = TeamMessageQuerySet.as_manager()
 
@@ -76,7 +82,7 @@ class TeamMessage(models.Model):
 
 
 class TeamReply(models.Model):
-    """An answer that staff wrote and sent by hand. ``mail`` is the row of the mail that carries it."""
+    """An answer that staff wrote by hand. The mail that carries it is queued under its public id."""
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     message = models.ForeignKey(

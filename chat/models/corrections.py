@@ -101,10 +101,11 @@ class RegressionCase(models.Model):
 class TrainingExample(models.Model):
     """A sender's question, patterns of personal data masked, with the answer that staff wrote, for the training set.
 
-    Only with the sender's consent to just that, and gone with it.
+    Only with the sender's consent to just that, and gone with it. One for each flag.
     """
 
     public_id = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    flag = models.UUIDField(_("flag"), unique=True)
     subject = models.UUIDField(_("subject of the consent"), db_index=True)
     # A record that is never deleted; a constraint would stand in the way of its own guard against TRUNCATE.
     consent = models.ForeignKey(

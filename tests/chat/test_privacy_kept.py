@@ -22,7 +22,7 @@ from tests.chat.canary import (
     new_canary,
     watched_site,
 )
-from tests.live import Site, ask, events_of, wait_for
+from tests.live import Site, ask, events_of, text_of, wait_for
 
 pytestmark = pytest.mark.slow
 EXPORT = """
@@ -145,3 +145,31 @@ def test_who_has_not_agreed_leaves_nothing_though_signed_in(site: Site, temporar
     assert done["type"] == "done" and "kept_until" not in done
     wait_for(lambda: not chat_keys(site), KEPT_S + 5)
     assert_nowhere(site, temporary, canary, since=since)
+
+
+def test_a_flagged_text_is_in_its_one_table_and_then_nowhere_and_its_number_never(site: Site, temporary: Path) -> None:
+    canary, headers = new_canary(), {"Origin": site.url}
+    question = f"{ANSWERABLE} {canary}"
+    events = site.events(question)
+    answer = {"text": text_of(events), **{name: events[-1][name] for name in ("receipt", "seal")}}
+    draft = {"question": question, "passages": answer["receipt"]["passages"], **answer}
+    own = {"reason": "wrong", "words": f"About {canary}.", "train": True}
+
+    made = httpx.post(f"{site.url}/api/flags", json=draft | own, headers=headers, timeout=20)
+
+    assert made.status_code == 201, made.text
+    number = made.json()["number"]
+    wait_for(lambda: not chat_keys(site), KEPT_S + 5)
+    assert in_tables(site, canary) == ["public.chat_flag"]
+    assert in_redis(site, canary) == [] and in_other_files(site, temporary, canary) == []
+
+    shown = httpx.post(f"{site.url}/live/en/flags/", data={"number": number}, headers=headers, timeout=20)
+    assert shown.status_code == 200 and canary not in shown.text
+    site.postgres.sql("UPDATE chat_flag SET expires_at = now()", database="wagmi")
+
+    assert_gone(site, temporary, canary)
+    for written in (number, number.replace("-", "")):
+        assert in_tables(site, written) == [] and in_redis(site, written) == []
+        assert in_files([site.folder.path, temporary], written) == []
+    assert site.postgres.sql("SELECT state FROM chat_flag", database="wagmi") == "lapsed"
+    site.manage("verify_chain")
