@@ -1,20 +1,27 @@
 """What our pages say about a question: the passages, the quotes, the approved answer, or that they say nothing."""
 
 import json
+import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from django.conf import settings
+from django.db import Error
+
 from chat.contact.wishes import is_contact
+from chat.models import Correction
 from chat.quotes import quote
 from chat.retrieval import Index, Scored, weighted_terms
-from chat.verified import nearest_pair
+from chat.verified import Corrected, nearest_pair
 from chat.words import wants_figure
 from content.library import content_digest
 from content.passages import ApprovedPair, Passage, approved_pairs, passages, synonyms
 
+logger = logging.getLogger(__name__)
 CALIBRATION = Path(__file__).with_name("calibration.json")
 MAX_SOURCES = 3
 
@@ -43,6 +50,7 @@ class Indexes:
 
     knowledge: Index
     pages: Index  # posts too
+    corrected: Corrected | None = None  # what staff wrote beside the files
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +97,13 @@ def ground(question: str, *, previous: str | None = None, language: str, index: 
     language = index.knowledge.language
     limits = thresholds(language)
     known = rank(question, previous, index.knowledge)
-    match = nearest_pair(question, index.knowledge)
+    match = nearest_pair(question, index.knowledge, index.corrected)
     clear = match and match.score >= limits.verified_score and match.margin >= limits.verified_margin
     verified = match.pair if match and clear else None
     found = known if verified else _answering(known, rank(question, previous, index.pages), limits)
     return Grounded(
         language=language,
-        sources=_sources(found, verified, figure=wants_figure(question, language)) if found else (),
+        sources=_sources(found, verified, index, figure=wants_figure(question, language)) if found else (),
         verified=verified,
         answerable=found is not None,
         contact=is_contact(question, language),
@@ -160,14 +168,34 @@ def build_index(language: str, *, omit: Callable[[Passage], bool] | None = None)
     )
 
 
+def with_corrections(indexes: Indexes, corrections: Sequence[Correction]) -> Indexes:
+    """Return ``indexes`` with those of ``corrections`` that are in their language, and no others."""
+    language = indexes.knowledge.language
+    mine = [each for each in corrections if each.language == language]
+    if not mine:
+        return replace(indexes, corrected=None)
+    return replace(indexes, corrected=Corrected(mine, knowledge=indexes.knowledge, pages=indexes.pages))
+
+
 def index_for(language: str) -> Indexes:
-    """Return the index of ``language`` in use; the first call builds them, ``renew`` keeps them current."""
+    """Return the index of ``language`` in use; the first call builds it, ``renew`` keeps it current.
+
+    It has the corrections that ``renew_corrections`` saw last in this process; none where nobody called it.
+    """
     return _in_use.get(language)
 
 
 def renew() -> None:
     """Build the indexes in use anew if the content has changed: seconds for thousands of texts, nobody waits for it."""
     _in_use.renew()
+
+
+def renew_corrections(*, at_once: bool = False) -> None:
+    """Take over the corrections that staff approved or withdrew since, in this process.
+
+    Asks the database at most every ``CORRECTIONS_RENEW_S``, or ``at_once``. While it is away, what is known stays.
+    """
+    _in_use.renew_corrections(0.0 if at_once else settings.CORRECTIONS_RENEW_S)
 
 
 class _InUse:
@@ -177,13 +205,15 @@ class _InUse:
         self._building = threading.Lock()
         self._by_language: dict[str, Indexes] = {}
         self._digest = ""
+        self._corrections: list[Correction] = []
+        self._looked_at = float("-inf")
 
     def get(self, language: str) -> Indexes:
         found = self._by_language.get(language)
         if found is None:
             with self._building:
                 self._digest = self._digest or content_digest()
-                found = self._by_language.get(language) or build_index(language)
+                found = self._by_language.get(language) or self._built(language)
                 self._by_language = {**self._by_language, language: found}
         return found
 
@@ -191,27 +221,57 @@ class _InUse:
         with self._building:
             digest = content_digest()
             if digest != self._digest:
-                self._by_language = {language: build_index(language) for language in self._by_language}
+                self._by_language = {language: self._built(language) for language in self._by_language}
                 self._digest = digest
+
+    def renew_corrections(self, every_s: float) -> None:
+        now = time.monotonic()
+        if now - self._looked_at < every_s:
+            return
+        self._looked_at = now
+        try:
+            served = self._read()
+        except Error as error:
+            logger.warning("corrections not read (%s): what is known stays", type(error).__name__)
+            return
+        if served is None:
+            return
+        with self._building:
+            self._corrections = served
+            self._by_language = {
+                language: with_corrections(indexes, served) for language, indexes in self._by_language.items()
+            }
+        logger.info("%d corrections in use", len(served))
+
+    def _read(self) -> list[Correction] | None:
+        """Return the corrections that readers get; None where they are those already known: one small query then."""
+        known = {(each.pk, each.changed_at) for each in self._corrections}
+        if set(Correction.objects.served().values_list("pk", "changed_at")) == known:
+            return None
+        return list(Correction.objects.served())
+
+    def _built(self, language: str) -> Indexes:
+        return with_corrections(build_index(language), self._corrections)
 
 
 _in_use = _InUse()
 
 
-def _sources(found: Ranked, verified: ApprovedPair | None, *, figure: bool) -> tuple[Source, ...]:
+def _sources(found: Ranked, verified: ApprovedPair | None, index: Indexes, *, figure: bool) -> tuple[Source, ...]:
     """Return the best passages with their quotes; ``figure``: the question wants one."""
     sources = []
-    for n, scored in enumerate(_proof_first(found, verified)[:MAX_SOURCES], start=1):
+    for n, scored in enumerate(_proof_first(found, verified, index)[:MAX_SOURCES], start=1):
         picked = quote(scored.passage.text, found.asked, found.index, wants_figure=figure)
         sources.append(Source(n, scored.passage, scored.score, picked.text, picked.best_sentence))
     return tuple(sources)
 
 
-def _proof_first(found: Ranked, verified: ApprovedPair | None) -> list[Scored]:
+def _proof_first(found: Ranked, verified: ApprovedPair | None, index: Indexes) -> list[Scored]:
     """Return the ranking with the passage that proves the approved answer in front, however it was ranked."""
     if verified is None:
         return found.passages
     others = [scored for scored in found.passages if scored.passage.id != verified.passage]
     proof = [scored for scored in found.passages if scored.passage.id == verified.passage]
-    unranked = [Scored(passage, 0.0, 0.0, 0.0) for passage in found.index.passages if passage.id == verified.passage]
+    everything = (*index.knowledge.passages, *index.pages.passages)  # a correction may rest on a page or a post
+    unranked = [Scored(passage, 0.0, 0.0, 0.0) for passage in everything if passage.id == verified.passage]
     return [*(proof or unranked), *others]

@@ -45,8 +45,11 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """An approved pair, ready for matching: its phrasings as they sound and as terms, and their kinds of question."""
+class Asked:
+    """An approved pair, ready for matching: its phrasings as they sound and as terms, and their kinds of question.
+
+    A pair without phrasings is found by its very words alone.
+    """
 
     pair: ApprovedPair
     wordings: frozenset[str]
@@ -54,7 +57,7 @@ class _Asked:
     kinds: frozenset[str]
 
     @classmethod
-    def of(cls, pair: ApprovedPair) -> "_Asked":
+    def of(cls, pair: ApprovedPair) -> "Asked":
         return cls(
             pair,
             frozenset(wording(ask) for ask in pair.questions),
@@ -150,7 +153,7 @@ class Index:
         self.passages = tuple(passages)
         known = {passage.id for passage in passages}
         self.pairs = tuple(pair for pair in pairs if pair.passage in known)
-        self.asked = tuple(_Asked.of(pair) for pair in self.pairs)
+        self.asked = tuple(Asked.of(pair) for pair in self.pairs)
         self.thesaurus = Thesaurus(synonyms, language)
         texts = [f"{each.title} {each.title} {each.heading} {each.text}" for each in self.passages]
         corpus = [terms(text, language) for text in texts]

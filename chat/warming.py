@@ -14,6 +14,7 @@ from pathlib import Path
 from django.conf import settings
 
 from chat import grounding, prompts
+from compliance.database import in_thread
 from content.library import content_digest
 from content.passages import Passage
 from inference.admission import Priority
@@ -37,7 +38,22 @@ def public_tokens(passage: Passage) -> int:
 
 
 async def keep_warm() -> None:
-    """Take over what changed and warm it, again when the model server changed, for as long as the process runs."""
+    """Keep indexes, corrections and the model server's memory current, for as long as the process runs."""
+    await asyncio.gather(_keep_corrected(), _keep_warmed())
+
+
+async def _keep_corrected() -> None:
+    """Take over the corrections that staff approved or withdrew. Beside the warming, which may wait for long."""
+    while True:
+        try:
+            await in_thread(grounding.renew_corrections)
+        except Exception:
+            logger.exception("corrections not renewed")
+        await asyncio.sleep(min(LOOK_EVERY_S, settings.CORRECTIONS_RENEW_S))
+
+
+async def _keep_warmed() -> None:
+    """Take over the content that changed and warm it, again when the model server changed."""
     warmed: tuple[str, str] | None = None
     while True:
         try:
