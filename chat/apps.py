@@ -12,6 +12,8 @@ class ChatConfig(AppConfig):
 
     def ready(self) -> None:
         from chat import api_grounding, asks, checks, gates, limits  # noqa: F401 - importing registers the checks
+        from chat.moderation import alarms as moderation_alarms  # noqa: F401
+        from chat.moderation import gates as moderation_gates  # noqa: F401
         from inference.api import grounding
 
         grounding.register(api_grounding.grounded)
@@ -27,6 +29,7 @@ class ChatConfig(AppConfig):
         values.register("conversation_kib", lambda: asks.MAX_ASK_BYTES // 1024)
         values.register("messages_max", lambda: asks.MAX_MESSAGES)
         values.register("flag_days", lambda: settings.FLAG_RETENTION_DAYS)
+        values.register("flag_decided_hours", lambda: settings.FLAG_DECIDED_KEPT_HOURS)
         values.register("contact_days", lambda: settings.CONTACT_RETENTION_DAYS)
         self._join_accounts()
 
@@ -36,6 +39,7 @@ class ChatConfig(AppConfig):
         from chat import consent, exports, retention
         from chat.contact import people as contact_people
         from chat.moderation import people as moderation_people
+        from chat.moderation import training
 
         pages.section(
             _("Conversations"),
@@ -50,3 +54,4 @@ class ChatConfig(AppConfig):
         signals.account_closing.connect(retention.on_account_closing, dispatch_uid="chat.retention")
         moderation_people.register()
         contact_people.register()
+        training.register()

@@ -175,6 +175,8 @@ def _shown(version: Any) -> dict[str, Any]:
         "receipt": version.receipt,
         "check": version.receipt.get("check"),
         "html": presentation.html_of(tree(version.text)),
+        "text": version.text,
+        "seal": version.seal,
     }
 
 

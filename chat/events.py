@@ -10,6 +10,7 @@ from django.utils import translation
 
 from chat import wording
 from chat.asks import Ask
+from chat.contact import offers
 from chat.errors import ChatError
 from chat.grounding import Source
 from chat.seals import seal
@@ -25,12 +26,14 @@ Event = dict[str, Any]
 
 @dataclass(slots=True)
 class Answer:
-    """One version of an answer in the making. ``upgrades`` is the public id of the version it is written beside."""
+    """One version of an answer in the making. ``upgrades`` is the public id of the version it is written beside,
+    ``contact`` the kind of message to the team that it opens the way for, empty for none."""
 
     ask: Ask
     request_id: str
     language: str = "en"
     upgrades: str | None = None
+    contact: str = ""
     public_id: str = field(default_factory=lambda: str(uuid.uuid4()))
     started: float = field(default_factory=time.monotonic)
     text: str = ""
@@ -101,6 +104,9 @@ class Answer:
         if notice:
             with translation.override(self.ask.language):
                 event["notice"] = {"code": notice, "message": wording.sentence(notice)}
+        if self.contact:
+            with translation.override(self.ask.language):
+                event["contact"] = offers.offer(self.contact)
         tally.record(receipt)
         ended = (self.request_id, receipt.rung, self.elapsed_ms, receipt.completion_tokens)
         logger.info("%s on rung %s in %d ms, %d tokens", *ended)

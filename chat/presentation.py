@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
@@ -18,8 +19,29 @@ def answer_of(events: list[Event]) -> dict[str, Any]:
         "sources": sources,
         "check": done["receipt"]["check"],
         "notice": done.get("notice"),
+        "contact": done.get("contact"),
         "html": html_of(done["tree"]),
+        "text": "".join(event["text"] for event in events if event["type"] == "delta"),
+        "seal": done.get("seal"),
     }
+
+
+def sealed_answer(question: str, answer: dict[str, Any]) -> str:
+    """Return an answer as one field of a form: everything its seal was made over, and the seal. "" without one.
+
+    JSON, because browsers change the line ends of what a form sends, and a seal bears no change.
+    """
+    if not answer.get("seal"):
+        return ""
+    receipt = answer["receipt"]
+    sealed = {
+        "question": question,
+        "text": answer["text"],
+        "passages": receipt.get("passages", []),
+        "receipt": receipt,
+        "seal": answer["seal"],
+    }
+    return msgspec.json.encode(sealed).decode()
 
 
 def html_of(nodes: list[Any]) -> SafeString:

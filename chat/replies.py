@@ -17,12 +17,15 @@ from django.utils import translation
 from chat import upgrade, wording
 from chat.askers import Asker
 from chat.asks import Ask
+from chat.contact import offers
+from chat.contact.intents import Intent, classify
 from chat.errors import ChatError, Impolite
 from chat.events import Answer, Event
 from chat.grounding import Grounded, ground
 from chat.history import previous_question, sealed_turns, stored_turns
 from chat.keeping import Keeper
 from chat.language import language_of
+from chat.models import TeamMessage
 from chat.profanity import is_profane
 from chat.writing import Draft, Written, write
 from inference import tally
@@ -43,10 +46,11 @@ Pairs = list[tuple[str, str]]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question that was understood: what grounds it and what came before it."""
+    """A question that was understood: what grounds it, what came before it, and what its asker wants from the team."""
 
     found: Grounded
     history: tuple[Turn, ...]
+    intent: Intent | None = None
 
 
 async def reply(ask: Ask, asker: Asker, *, stop: StopSignal, request_id: str) -> AsyncGenerator[Event, None]:
@@ -94,18 +98,20 @@ async def _versions(answer: Answer, asker: Asker, keeper: Keeper, stop: StopSign
 
 async def _understood(ask: Ask, earlier: Pairs | None) -> Question:
     """Return the question with its passages. Raises Impolite."""
-    found = await asyncio.get_running_loop().run_in_executor(threads, _ground, ask, earlier)
+    found, intent = await asyncio.get_running_loop().run_in_executor(threads, _ground, ask, earlier)
     history = sealed_turns(ask.messages) if earlier is None else stored_turns(earlier)
-    return Question(found, history)
+    return Question(found, history, intent)
 
 
-def _ground(ask: Ask, earlier: Pairs | None) -> Grounded:
-    """Everything that needs a thread: language, politeness, passages."""
+def _ground(ask: Ask, earlier: Pairs | None) -> tuple[Grounded, Intent | None]:
+    """Everything that needs a thread: language, politeness, passages, what is wanted from the team."""
     language = language_of(ask.question, ask.language)
     if is_profane(ask.question, language):
         raise Impolite
     previous = (earlier[-1][0] if earlier else None) or previous_question(ask.messages)
-    return ground(beginning(ask.question), previous=beginning(previous) if previous else None, language=language)
+    question = beginning(ask.question)
+    found = ground(question, previous=beginning(previous) if previous else None, language=language)
+    return found, classify(question, language)
 
 
 def beginning(text: str) -> str:
@@ -118,16 +124,24 @@ async def _first(
 ) -> AsyncGenerator[Event, None]:
     found = question.found
     logger.info("%s in %s, score %.2f, %d sources", answer.request_id, found.language, found.score, len(found.sources))
+    if question.intent is not None:
+        answer.contact = question.intent.kind
     if found.verified is not None:
         yield answer.sources(found.sources[:1], with_quotes=False)
         yield answer.delta(found.verified.answer)
         yield answer.done_without_model(Rung.VERIFIED, found.sources[:1])
         return
-    if found.contact or not found.answerable:
+    if question.intent is not None:
         with translation.override(answer.language):
-            text = wording.contact() if found.contact else wording.abstention()
-        yield answer.delta(text)
-        yield answer.done_without_model(Rung.VERIFIED if found.contact else Rung.NONE, ())
+            yield answer.delta(offers.opening(question.intent.kind))
+        yield answer.done_without_model(Rung.VERIFIED, ())
+        return
+    if not found.answerable:
+        with translation.override(answer.language):
+            yield answer.delta(wording.abstention())
+        # A wish that nobody recognised ends here more often than not, so the way to the team is offered all the same.
+        answer.contact = TeamMessage.Kind.OTHER
+        yield answer.done_without_model(Rung.NONE, ())
         return
 
     yield answer.sources(found.sources)

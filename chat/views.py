@@ -39,6 +39,8 @@ STATUS_OF_ERROR = {"busy": 503, "model_unavailable": 503, "model_timeout": 504, 
 HEARTBEAT = b": waiting\n\n"
 PROBES_MISSED = 3
 SERVES_SINCE = timezone.now()  # the system checks import every view before the first request is taken
+# Headers go out before anybody knows on which rung the answer will stand; `done` says it exactly, in its receipt.
+MARK, MAY_BE_GENERATED = "X-AI-Generated", "maybe"
 CLIENT_GONE = 499  # nginx's number for it; nobody but the log sees it
 
 
@@ -73,6 +75,7 @@ async def chat(request: HttpRequest) -> HttpResponseBase:
     response = StreamingHttpResponse(_stream(reader, first), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
+    response[MARK] = MAY_BE_GENERATED
     return response
 
 
@@ -143,6 +146,8 @@ async def live(request: HttpRequest, language: str) -> HttpResponse:
             status, retry_after_s = await _answer_form(request, language, context)
         response = render(request, "chat/live.html", context, status=status)
         response["Content-Language"] = language
+        if "answer" in context:
+            response[MARK] = "true" if context["answer"]["receipt"]["ai_generated"] else "false"
         if retry_after_s:
             response["Retry-After"] = str(retry_after_s)
         return response

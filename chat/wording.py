@@ -15,6 +15,9 @@ def _sentences() -> dict[str, str]:
     return {
         "impolite": _("Please put this in other words. The assistant does not answer insults."),
         "rate_limited": _("You have asked many questions in a short time. Please wait a little and ask again."),
+        "too_many_messages": _("You have sent several messages in a short time. Please wait before you send another."),
+        "sent_already": _("This message was sent already. Its number was shown when it was sent, and only then."),
+        "unknown_number": _("No message is known under this number. It may have been deleted."),
         "id_reused": _("This id belongs to another question. Please ask again."),
         "unknown_id": _("This answer is no longer there. Please ask again."),
         "too_many_open": _("Several answers are on their way already. Please wait for one to end."),

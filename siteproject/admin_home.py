@@ -22,6 +22,8 @@ from accounts.models import AccountClosure, DataExport, QueuedMail, User
 from billing.alarms import unsettled_since
 from billing.models import MeterSend, Quota, StripeEvent, UsageRecord
 from chat import retention
+from chat.models import Correction, Flag, TeamMessage
+from chat.moderation import figures
 from compliance import heads
 from compliance.models import EvidenceRecord
 from inference import budget_state, registry, wake
@@ -32,6 +34,7 @@ from siteproject.tasks import HEARTBEAT_KEY
 
 logger = logging.getLogger(__name__)
 WORKER_QUIET_S = 30
+FLAG_DAYS = 30
 FAILED_WAKES_KEPT = datetime.timedelta(days=7)
 MICROUSD = 1_000_000
 
@@ -164,6 +167,39 @@ def _chats() -> Iterator[Fact]:
     )
 
 
+def _flags() -> Iterator[Fact]:
+    seen = figures.figures(FLAG_DAYS)
+    lapsing = figures.lapsing_within(datetime.timedelta(days=1))
+    words = ngettext("%(n)d open", "%(n)d open", seen.open) % {"n": seen.open}
+    details = [_("The oldest is %(age)s old.") % {"age": _age(seen.oldest_open)}] if seen.oldest_open else []
+    if lapsing:
+        told = ngettext("%(n)d expires within a day.", "%(n)d expire within a day.", lapsing)
+        details.append(told % {"n": lapsing})
+    query = "state__exact=open"
+    yield Fact(_("Flags"), words, " ".join(details), urgent=bool(lapsing), list_of=Flag, query=query)
+
+    words = ngettext("%(n)d decided", "%(n)d decided", seen.decided) % {"n": seen.decided}
+    details = []
+    if seen.upheld_share is not None and seen.median_to_decision and seen.p90_to_decision:
+        details = [
+            _("Upheld: %(percent)s %%.") % {"percent": _number(100 * seen.upheld_share)},
+            _("Half within %(median)s, nine of ten within %(p90)s.")
+            % {"median": _age(seen.median_to_decision), "p90": _age(seen.p90_to_decision)},
+        ]
+    if seen.lapsed:
+        told = ngettext("%(n)d expired undecided.", "%(n)d expired undecided.", seen.lapsed)
+        details.append(told % {"n": seen.lapsed})
+    title = _("Flags in %(days)d days") % {"days": seen.days}
+    yield Fact(title, words, " ".join(details), urgent=bool(seen.lapsed), list_of=Flag)
+
+    drafts = Correction.objects.filter(state=Correction.State.DRAFT).count()
+    words = ngettext("%(n)d given to readers", "%(n)d given to readers", seen.corrections_served)
+    told = ngettext("%(n)d waits for approval.", "%(n)d wait for approval.", drafts) % {"n": drafts}
+    query = "state__exact=draft" if drafts else ""
+    served = words % {"n": seen.corrections_served}
+    yield Fact(_("Corrections"), served, told if drafts else "", list_of=Correction, query=query)
+
+
 def _age(age: datetime.timedelta) -> str:
     hours = int(age.total_seconds()) // 3600
     if hours < 1:
@@ -182,6 +218,13 @@ def _mail() -> Iterator[Fact]:
     detail = _("The oldest is %(age)s old.") % {"age": _age(timezone.now() - oldest)} if oldest else ""
     words = ngettext("%(n)d mail", "%(n)d mails", count) % {"n": count}
     yield Fact(_("Mail waiting"), words, detail, list_of=QueuedMail, query="state__exact=pending")
+
+
+def _messages() -> Iterator[Fact]:
+    waiting, late = TeamMessage.objects.kept().waiting().count(), TeamMessage.objects.overdue().count()
+    words = ngettext("%(n)d open", "%(n)d open", waiting) % {"n": waiting}
+    detail = ngettext("%(n)d is past its time.", "%(n)d are past their time.", late) % {"n": late} if late else ""
+    yield Fact(_("Messages to the team"), words, detail, urgent=bool(late), list_of=TeamMessage, query="due=open")
 
 
 def _api() -> Iterator[Fact]:
@@ -258,8 +301,10 @@ def _worker() -> Iterator[Fact]:
 LOOKS: tuple[tuple[str | Promise, Look], ...] = (
     (gettext_lazy("GPU budget"), _gpu),
     (gettext_lazy("Tiers"), _tiers),
+    (gettext_lazy("Flags"), _flags),
     (gettext_lazy("Oldest stored chat"), _chats),
     (gettext_lazy("API today (UTC)"), _api),
+    (gettext_lazy("Messages to the team"), _messages),
     (gettext_lazy("Mail waiting"), _mail),
     (gettext_lazy("Chains of records"), _chains),
     (gettext_lazy("Jobs that failed"), _failures),

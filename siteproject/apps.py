@@ -7,4 +7,9 @@ class SiteprojectConfig(AppConfig):
     name = "siteproject"
 
     def ready(self) -> None:
-        from siteproject import celery, checks, gates  # noqa: F401 - loading registers tasks' app and what is checked
+        # Loading registers the tasks' app and what is checked.
+        from siteproject import celery, checks, gates, head_mail, record_people, served_gates  # noqa: F401
+        from siteproject.public import gates as public_gates  # noqa: F401
+
+        head_mail.register()
+        record_people.register()

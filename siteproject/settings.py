@@ -37,6 +37,8 @@ env = environ.Env(
     IMPRINT_HOST=(str, ""),
     PRIVACY_AUTHORITY=(str, ""),
     GOVERNING_LAW=(str, ""),
+    PROCESSORS_FILE=(str, ""),
+    MODEL_FACTS_FILE=(str, ""),
     CONTENT_DIR=(str, ""),
     SITE_EXPORT_DIR=(str, ""),
     SECRET_KEY=(str, ""),
@@ -86,6 +88,7 @@ env = environ.Env(
     LLM_GPU_QUEUE=(int, 16),
     LLM_GPU_WEIGHTS=(str, ""),
     LLM_GPU_WEIGHTS_SHA256=(str, ""),
+    LLM_GPU_WATERMARK_KEY=(str, ""),
     LLM_GPU_HARDWARE=(str, "cpu"),
     LLM_GPU_STAND_IN=(bool, False),
     LLM_GPU_PID_FILE=(str, ""),
@@ -194,6 +197,10 @@ IMPRINT_RESPONSIBLE: str = env("IMPRINT_RESPONSIBLE")
 IMPRINT_HOST: str = env("IMPRINT_HOST")
 PRIVACY_AUTHORITY: str = env("PRIVACY_AUTHORITY")
 GOVERNING_LAW: str = env("GOVERNING_LAW")
+# Who else handles data for this site; siteproject/public reads it.
+PROCESSORS_FILE: str = env("PROCESSORS_FILE")
+# What an operator knows of weights of their own; factory/model_facts.py reads it.
+MODEL_FACTS_FILE: str = env("MODEL_FACTS_FILE")
 
 HTTPS = SITE_URL.startswith("https://")
 ALLOWED_HOSTS = sorted({urlsplit(url).hostname or "" for url in (SITE_URL, CHAT_URL, API_URL)})
@@ -399,6 +406,7 @@ USE_TZ = True
 CONTENT_DIR = Path(env("CONTENT_DIR") or BASE_DIR / "content").resolve()
 CONTENT_RECHECK_S = 2.0
 CACHE_DIR = var_folder().path / "cache"
+FACTORY_DIR = var_folder().path / "factory"  # what evaluations, red-team runs and training sets leave behind
 # The folder that `manage.py export_site` wrote, for the application to serve its public pages from.
 SITE_EXPORT_DIR: str = env("SITE_EXPORT_DIR")
 
@@ -490,6 +498,7 @@ LLM_GPU = {
     "slots": env("LLM_GPU_SLOTS"),
     "queue": env("LLM_GPU_QUEUE"),
     "weights_sha256": env("LLM_GPU_WEIGHTS_SHA256"),
+    "watermark_key": env("LLM_GPU_WATERMARK_KEY"),
     "hardware": env("LLM_GPU_HARDWARE"),
     "stand_in": env("LLM_GPU_STAND_IN"),
     "pid_file": env("LLM_GPU_PID_FILE"),

@@ -11,7 +11,6 @@ from django.urls import include, path, register_converter
 import accounts.views
 import billing.payment_views
 import chat.views
-import compliance.views
 import content.machine_urls
 import content.urls
 import inference.price_views
@@ -45,7 +44,7 @@ urlpatterns = [
     path("api/prices", inference.price_views.prices, name="prices"),
     path("live/<language:language>/prices/", inference.price_views.prices_page, name="prices-page"),
     path("api/stripe/webhook", billing.payment_views.webhook, name="stripe-webhook"),
-    path("api/evidence/heads", compliance.views.evidence_heads, name="evidence-heads"),
+    path("api/evidence/", include("compliance.urls")),
     path("accounts/", include("accounts.urls")),
     path("account/", include("accounts.account_urls")),
     path("account/api/", include("billing.urls")),
@@ -55,6 +54,7 @@ urlpatterns = [
     *content.machine_urls.machine_patterns,
     path("favicon.ico", favicon),
     path("", include("content.search_urls")),
+    path("", include("siteproject.public.urls")),
     path("", include("chat.urls")),
     *i18n_patterns(path("", include((public, "content"))), prefix_default_language=False),
 ]

@@ -235,6 +235,7 @@ def running_site(
         "REDIS_URL": redis.url,
         "LLM_CPU_KEY": key,
         "CHAT_RATE_LIMIT": "10000/15m",
+        "CORRECTIONS_RENEW_S": "1",
     }
     if llama is not None:
         env |= {

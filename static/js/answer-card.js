@@ -19,6 +19,8 @@ export class AnswerCard extends HTMLElement {
     const copy = this.#part("copy");
     copy.hidden = !navigator.clipboard;
     copy.addEventListener("click", () => this.#copy(copy));
+    const flag = this.#part("flag");
+    flag.addEventListener("click", () => this.#flag(flag));
   }
 
   disconnectedCallback() {
@@ -40,6 +42,7 @@ export class AnswerCard extends HTMLElement {
     this.#part("kept").textContent = keptWords(answer, this.say, this.language);
     if (answer.phase === "done") {
       this.#part("foot").hidden = false;
+      this.#part("flag").hidden = !answer.seal || "sent" in this.#part("flag").dataset;
       this.querySelector("answer-receipt").hidden = true;
       if (answer.receipt) {
         this.querySelector("answer-receipt").fill(answer.receipt, this.say, this.language);
@@ -48,6 +51,20 @@ export class AnswerCard extends HTMLElement {
     if (answer.phase === "error") {
       this.#paintError(answer);
     }
+    if (answer.phase === "done" && answer.contact && !this.querySelector(".contact-way")) {
+      this.#part("foot").before(this.#wayToTeam(answer.contact));
+    }
+  }
+
+  /** A button that opens the form of the way to the team; the form and its words are fetched when it is pressed. */
+  #wayToTeam({ kind, label }) {
+    const button = element("button", label, "button contact-way");
+    button.type = "button";
+    button.addEventListener("click", async () => {
+      const { openContactForm } = await import("./contact-form.js");
+      openContactForm(this, button, kind);
+    });
+    return button;
   }
 
   #part(name) {
@@ -139,6 +156,16 @@ export class AnswerCard extends HTMLElement {
     clearInterval(this.#countdown);
     this.#countdown = setInterval(show, 500);
     show();
+  }
+
+  async #flag(button) {
+    try {
+      const { toggleFlagForm } = await import("./flag-form.js");
+      await toggleFlagForm(this, button);
+    } catch {
+      this.#part("kept").textContent = this.say("error.unreachable");
+      this.#part("kept").hidden = false;
+    }
   }
 
   async #copy(button) {

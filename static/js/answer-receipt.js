@@ -46,6 +46,12 @@ export class AnswerReceipt extends HTMLElement {
       row.hidden = text === "";
       row.querySelector("td").textContent = text;
     }
+    const proof = this.querySelector(".receipt-proof");
+    proof.hidden = !navigator.clipboard;
+    proof.firstElementChild.onclick = async ({ target }) => {
+      const { copyProof } = await import("./answer-proof.js");
+      await copyProof(this.closest("answer-card"), target, say);
+    };
     this.hidden = false;
   }
 }

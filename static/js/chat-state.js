@@ -23,6 +23,7 @@ export function newAnswer() {
     seal: null,
     tree: null,
     notice: null,
+    contact: null, // the way to the team that the answer opens
     keptUntil: null,
     keptProblem: false,
     error: null,
@@ -61,6 +62,7 @@ export function reduce(answer, event) {
         seal: event.seal,
         tree: event.tree,
         notice: event.notice ?? null,
+        contact: event.contact ?? null,
         keptUntil: event.kept_until ?? null,
         keptProblem: event.kept_problem ?? false,
       };

@@ -17,9 +17,10 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from accounts import export, staff
 from accounts.models import DataExport, User, UserSession
 from billing.models import ApiKey, Customer
-from chat.models import Conversation
+from chat.models import Conversation, Flag
 from tests.accounts.clients import signed_in
 from tests.billing.rows import customer_on, key_of
+from tests.chat.handed_in import flagged
 from tests.chat.stored import consenting, stored
 
 pytestmark = pytest.mark.django_db
@@ -104,6 +105,10 @@ TABLE = {
     "chat:conversation-delete": Row("post", OWNER_ONLY),
     "chat:consent-give": Row("post", EACH_THEIR_OWN),
     "chat:consent-withdraw": Row("post", EACH_THEIR_OWN),
+    "chat:own-flags": Row("get", EACH_THEIR_OWN),
+    "chat:own-flag-delete": Row("post", OWNER_ONLY),
+    "chat:training-give": Row("post", EACH_THEIR_OWN),
+    "chat:training-withdraw": Row("post", EACH_THEIR_OWN),
     "chat:api-conversations": Row("get", EACH_THEIR_OWN),
     "chat:api-conversation": Row("get", OWNER_ONLY),
 }
@@ -115,6 +120,7 @@ def alice(settings: Any, tmp_path: Path) -> User:
     settings.EXPORT_DIR = tmp_path / "exports"
     person = consenting("alice@example.org")
     stored(person)
+    flagged(person)
     export.make(export.request(person).pk)
     signed_in(person)
     key_of(customer_on(person))
@@ -190,6 +196,7 @@ def alices(name: str, alice: User) -> dict[str, Any]:
         return {"public_id": ApiKey.objects.get(customer__user=alice).public_id}
     return {
         "account:session-end": {"public_id": UserSession.objects.filter(user=alice).order_by("pk")[0].public_id},
+        "chat:own-flag-delete": {"public_id": Flag.objects.get(user=alice).public_id},
         "account:export-file": {"token": token},
         "account:export-fetch": {"token": token},
         "accounts:staff-enter": {"token": staff.link_token(alice)},
@@ -220,6 +227,7 @@ def holdings_of(person: User) -> list[object]:
         list(person.sessions.order_by("pk").values_list("session_key", flat=True)),
         list(person.exports.values_list("public_id", "state")),
         list(Conversation.everything.filter(user=person).values_list("public_id", "title", "expires_at")),
+        list(Flag.objects.filter(user=person).values_list("public_id", "state", "text", "training_subject")),
         list(Authenticator.objects.filter(user=person).values_list("pk", "data")),
         list(ApiKey.objects.filter(customer__user=person).values_list("pk", "name", "expires_at", "revoked_at")),
         list(Customer.objects.filter(user=person).values_list("plan", "month_limit_microusd")),

@@ -15,7 +15,8 @@ from tests.chat.canary import in_tables, new_canary
 from tests.live import Site, wait_for
 
 Open = Callable[..., Reader]
-PAGES = ("", "profile/", "sessions/", "consents/", "conversations/", "export/", "erase/")
+PAGES = ("", "profile/", "sessions/", "consents/", "conversations/", "flags/", "export/", "erase/")
+KEEP_CHATS = "section[aria-labelledby=consent-keep_chats]"
 
 
 def agree_and_ask(site: Site, reader: Reader, question: str) -> None:
@@ -45,8 +46,8 @@ def test_what_is_kept_is_listed_named_and_gone_when_the_consent_is_withdrawn(liv
     assert live_site.postgres.sql(newest, database="wagmi") == "chat"
 
     page.goto(f"{live_site.url}/account/consents/")
-    page.click(".account-consent button")
-    page.wait_for_selector(".account-consent [name=agreed]")
+    page.click(f"{KEEP_CHATS} button")
+    page.wait_for_selector(f"{KEEP_CHATS} [name=agreed]")
     page.goto(f"{live_site.url}/account/conversations/")
 
     assert page.locator(".conversations").count() == 0

@@ -389,7 +389,7 @@ def test_a_kill_in_the_middle_leaves_the_old_site_whole_and_the_next_run_mends_t
 
 
 @pytest.mark.slow
-def test_an_out_that_links_to_itself_is_a_sentence(small_site: None, tmp_path: Path) -> None:
+def test_an_out_that_links_to_itself_is_a_sentence(small_site: None, db: None, tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to("out")
 
     with pytest.raises(CommandError, match="out is not an earlier export"):

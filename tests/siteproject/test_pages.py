@@ -176,4 +176,6 @@ def test_the_admin_switches_a_model_and_shows_its_backend(staff_client: Client) 
 def test_stored_text_is_nowhere_in_the_admin(staff_client: Client) -> None:
     index = staff_client.get("/admin/").content.decode().casefold()
 
-    assert "message" not in index.replace("messagelist", "") and "conversation" not in index
+    assert "chat/conversation" not in index and "chat/message" not in index
+    for model in ("conversation", "message"):
+        assert staff_client.get(f"/admin/chat/{model}/").status_code == 404

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.utils.translation import template, to_locale
 
-APPS = ("siteproject", "compliance", "accounts", "content", "billing", "inference", "chat")
+APPS = ("siteproject", "compliance", "accounts", "content", "billing", "inference", "chat", "factory")
 KEYWORDS: dict[str, Any] = {
     "gettext": None,
     "_": None,

@@ -8,6 +8,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 
+from compliance import publishing
 from content import export_folder
 from content.export import ExportFailed, export
 from siteproject.errors import error_page
@@ -32,7 +33,9 @@ class Command(BaseCommand):
         try:
             if not as_collected:
                 call_command("collectstatic", interactive=False, verbosity=0)
-            written = export_folder.write(export(error_page=error_page).files, out)
+            files = export(error_page=error_page).files
+            records = publishing.exported()
+            written = export_folder.write(files | records, out)
         except ExportFailed as error:
             shown = error.problems[:MOST_PROBLEMS_SHOWN]
             more = len(error.problems) - len(shown)
@@ -42,5 +45,5 @@ class Command(BaseCommand):
             raise CommandError(f"Nothing was written: {error.strerror} ({error.filename}).") from error
         self.stdout.write(
             f"{written.files} files, {len(written.changed)} of them new or changed, in {written.folder.name} "
-            f"({time.monotonic() - began:.1f} s)"
+            f"({time.monotonic() - began:.1f} s)" + ("" if records else "; without the evidence: none was found")
         )

@@ -1,0 +1,1 @@
+"""What anybody may look up and check: records, rights, processors, answers."""
