@@ -86,7 +86,7 @@ def test_knowledge_goes_before_a_page_that_has_the_same_words(whole: Indexes) ->
 
 
 def test_a_page_that_has_much_more_of_the_question_goes_before_knowledge(whole: Indexes) -> None:
-    question = "Is the sail of the boat in the harbour mended with red thread, or a queue?"
+    question = "Is the sail of the green boat that lies in the harbour of Brest mended with red thread, or a queue?"
 
     got = ground(question, language="en", index=whole)
 
