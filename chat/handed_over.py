@@ -17,6 +17,7 @@ from accounts.models import User
 from chat.access import lock_person
 from chat.deleted import Deleted, counted
 from chat.models import Flag, TeamMessage
+from chat.moderation import training
 from compliance import audit
 
 SENDER = "sender"  # who shows the receipt number; the log knows no more
@@ -38,10 +39,15 @@ def delete_expired(batch: int) -> Deleted:
 
 @transaction.atomic
 def delete_flag(flag: Flag, *, actor: User | str = SENDER) -> Deleted:
-    """Delete the texts of a flag now, because its sender says so. What was decided stands; what waits is withdrawn."""
+    """Delete the texts of a flag now, because its sender says so. What was decided stands; what waits is withdrawn.
+
+    All of them: the question that was taken into the training set leaves it too.
+    """
+    list(Flag.objects.filter(pk=flag.pk).select_for_update().values_list("pk"))  # first, as deciding does
+    examples = training.forget_flag(flag)
     done = _empty(Flag.objects.filter(pk=flag.pk), left_open=Flag.State.WITHDRAWN)
-    if done:
-        audit.record("flag.texts-deleted", actor=actor, object_kind="flag", object_id=flag.public_id)
+    if done or examples:
+        audit.record("flag.texts-deleted", actor=actor, object_kind="flag", object_id=flag.public_id, examples=examples)
     return done
 
 
@@ -52,6 +58,22 @@ def delete_team_message(message: TeamMessage, *, actor: User | str = SENDER) -> 
     if done:
         audit.record("team-message.deleted", actor=actor, object_kind="team_message", object_id=message.public_id)
     return done
+
+
+def delete_team_messages_of(user: User) -> Deleted:
+    """Delete what a person wrote to the team, in the transaction that closes the account and says so in the log."""
+    return _delete_messages(TeamMessage.objects.filter(user=user))
+
+
+def lock_all_of(user: User) -> None:
+    """Lock what a person handed over, before the files of their export.
+
+    Sweeps and staff hold these rows when they come to those files. A closing account, which comes to the files with its
+    conversations already, would wait for one of them while that one waits for the files.
+    """
+    list(Flag.objects.filter(user=user).select_for_update().order_by("pk").values_list("pk"))
+    list(TeamMessage.objects.filter(user=user).select_for_update().order_by("pk").values_list("pk"))
+    training.lock(user.public_id)
 
 
 def on_account_closing(sender: type[User], *, user: User, **_kwargs: Any) -> dict[str, int]:

@@ -23,7 +23,7 @@ from chat import handed_over
 from chat.access import lock_person
 from chat.deleted import Deleted
 from chat.deleted import counted as _counted
-from chat.handed_over import delete_flag, delete_team_message
+from chat.handed_over import delete_flag, delete_team_message, delete_team_messages_of
 from chat.models import Conversation, DeletedBatch, Message
 from compliance import audit, evidence
 from compliance.alarms import alarm
@@ -38,6 +38,7 @@ __all__ = [
     "delete_expired",
     "delete_flag",
     "delete_team_message",
+    "delete_team_messages_of",
     "oldest",
     "on_account_closing",
     "overdue",
@@ -104,6 +105,7 @@ def delete_all_of(user: User) -> Deleted:
 def on_account_closing(sender: type[User], *, user: User, **_kwargs: Any) -> dict[str, int]:
     """Receive ``accounts.signals.account_closing``: delete everything, and say how much. The erasure is in the log."""
     lock_person(user)
+    handed_over.lock_all_of(user)
     done = _delete(Conversation.everything.filter(user=user))
     return {"conversations": done.conversations, "messages": done.messages}
 

@@ -48,13 +48,15 @@ class Scored:
 class Asked:
     """An approved pair, ready for matching: its phrasings as they sound and as terms, and their kinds of question.
 
-    A pair without phrasings is found by its very words alone.
+    A pair without phrasings is found by its very words alone. ``turns`` are the words that turn the sense of its
+    phrasings around, None where they do not count: nobody has measured yet what they cost the pairs of the files.
     """
 
     pair: ApprovedPair
     wordings: frozenset[str]
     phrasings: tuple[frozenset[str], ...]
     kinds: frozenset[str]
+    turns: frozenset[frozenset[str]] | None = None
 
     @classmethod
     def of(cls, pair: ApprovedPair) -> "Asked":

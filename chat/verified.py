@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 from chat.models import Correction
 from chat.retrieval import SYNONYM_WEIGHT, Asked, Index
-from chat.words import kind_of_question, terms, wording
+from chat.words import kind_of_question, terms, turns_of, wording
 from content.passages import ApprovedPair, Passage
 
-# What is left of the score where the question is of a kind that no phrasing of the pair has.
+# What is left of the score where the question is of a kind that no phrasing of the pair has, or turned around.
 OTHER_KIND = 0.7
 
 # A phrasing of fewer indexed words is found by its very words alone: near to one or two words is nearly everything.
@@ -62,10 +62,13 @@ class Corrected:
 
 
 def _asks_the_same(mine: Asked, theirs: Asked) -> bool:
-    """Whether two pairs share a wording, or the content words of a phrasing and a kind of question."""
+    """Whether two pairs share a wording, or the content words of a phrasing, a kind of question and what turns it."""
     if mine.wordings & theirs.wordings:
         return True
-    return bool(set(mine.phrasings) & set(theirs.phrasings) and mine.kinds & theirs.kinds)
+    turns = {turns_of(ask, theirs.pair.language) for ask in theirs.pair.questions}
+    return bool(
+        set(mine.phrasings) & set(theirs.phrasings) and mine.kinds & theirs.kinds and (mine.turns or set()) & turns
+    )
 
 
 def _asked(correction: Correction, proof: Passage, knowledge: Index, pages: Index | None) -> Asked:
@@ -86,6 +89,7 @@ def _asked(correction: Correction, proof: Passage, knowledge: Index, pages: Inde
         frozenset(wording(ask) for ask in questions),
         tuple(frozenset(terms(ask, proof.language)) for ask in long_enough),
         frozenset(kind_of_question(ask, proof.language) for ask in long_enough),
+        frozenset(turns_of(ask, proof.language) for ask in long_enough),
     )
 
 
@@ -101,7 +105,8 @@ def nearest_pair(question: str, index: Index, corrected: Corrected | None = None
     A question in the very words of a phrasing is that question, that of a correction before that of a file. Otherwise
     the score of a phrasing is the harmonic mean of two shares, weighted by how rare words are: how much of the question
     the phrasing has, and how much of the phrasing the question has. So a word too many counts as much as a word too few
-    ("How long do you keep my chats in Redis?" is another question), and "how big" is not "what is".
+    ("How long do you keep my chats in Redis?" is another question), and "how big" is not "what is". To a correction,
+    "without" is not "with" either.
     """
     corrections = corrected.asked if corrected else ()
     exact = wording(question)
@@ -109,10 +114,11 @@ def nearest_pair(question: str, index: Index, corrected: Corrected | None = None
         if exact in each.wordings:
             return Match(corrected.instead_of(each.pair) if corrected else each.pair, 1.0, 1.0)
     asked, kind = _taken_apart(question, index)
+    turns = turns_of(question, index.language)
     scores: dict[ApprovedPair, float] = {}
     for each in (*corrections, *index.asked):
         pair = corrected.instead_of(each.pair) if corrected else each.pair
-        scores[pair] = max(scores.get(pair, 0.0), _score(asked, kind, each, index))
+        scores[pair] = max(scores.get(pair, 0.0), _score(asked, kind, each, index, turns=turns))
     # Of two that are as near, the one that stands first: corrections before files.
     ranked = sorted(scores.items(), key=lambda item: -item[1])
     if not ranked or ranked[0][1] == 0:
@@ -126,10 +132,11 @@ def _taken_apart(question: str, index: Index) -> tuple[frozenset[str], str]:
     return frozenset(terms(question, index.language)), kind_of_question(question, index.language)
 
 
-def _score(asked: frozenset[str], kind: str, each: Asked, index: Index) -> float:
+def _score(asked: frozenset[str], kind: str, each: Asked, index: Index, *, turns: frozenset[str]) -> float:
     """Return how near a question is to the nearest phrasing of a pair, 0 to 1."""
     nearest = max((_overlap(asked, phrasing, index) for phrasing in each.phrasings), default=0.0)
-    return nearest * (1.0 if not kind or kind in each.kinds else OTHER_KIND)
+    other = (kind and kind not in each.kinds) or (each.turns is not None and turns not in each.turns)
+    return nearest * (OTHER_KIND if other else 1.0)
 
 
 def _overlap(asked: frozenset[str], wanted: frozenset[str], index: Index) -> float:

@@ -77,6 +77,21 @@ _FIGURE_WORDS = {
     "fr": re.compile(r"\bcombien\b|\bquelle (?:longueur|taille|duree|limite|part)\b|\b(?:nombre|pourcentage|quand)\b"),
 }
 
+_TURNS = {
+    "en": {
+        "not": re.compile(r"\b(?:not|no|never|none|nobody|nothing|neither|nor|cannot)\b|n't\b"),
+        "without": re.compile(r"\bwithout\b"),
+        "before": re.compile(r"\bbefore\b"),
+        "after": re.compile(r"\bafter\b"),
+    },
+    "fr": {
+        "not": re.compile(r"\b(?:ne|pas|jamais|aucune?|ni|non|rien|personne ne)\b|\bn'"),
+        "without": re.compile(r"\bsans\b"),
+        "before": re.compile(r"\bavant\b"),
+        "after": re.compile(r"\bapres\b"),
+    },
+}
+
 # The stemmer keeps the word it works on in itself, so two threads must not share it without this.
 _stemming = threading.Lock()
 
@@ -132,6 +147,12 @@ def kind_of_question(question: str, language: str) -> str:
     text = fold(question.replace("où", "ou-ca").replace("Où", "ou-ca"))
     found = _KINDS[language].search(text) if language in _KINDS else None
     return found[0] if found else ""
+
+
+def turns_of(question: str, language: str) -> frozenset[str]:
+    """Return which words a question has that turn its sense around and are no content words: not, without, after."""
+    text = fold(question).replace("’", "'")
+    return frozenset(name for name, pattern in _TURNS.get(language, {}).items() if pattern.search(text))
 
 
 def wants_figure(question: str, language: str) -> bool:

@@ -4,6 +4,7 @@ Every button is a form of its own with an address of its own; each calls one act
 edited here and never deleted by hand: it is closed, and ``chat.retention`` deletes it when its time is over.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -26,6 +27,7 @@ from accounts.models import User
 from chat.contact import thread
 from chat.contact.deadlines import deadline
 from chat.contact.errors import ThreadRefused
+from chat.list_filters import OfferedFilters
 from chat.models import TeamMessage
 from compliance.models import Incident
 from compliance.read_only import ReadOnly
@@ -47,7 +49,7 @@ class DueFilter(admin.SimpleListFilter):
 
 
 @admin.register(TeamMessage)
-class TeamMessageAdmin(ReadOnly):
+class TeamMessageAdmin(OfferedFilters, ReadOnly):
     """Texts are shown on a message's own screen only."""
 
     list_display = ["about", "due", "state", "owned_by", "received_at", "language", "answer_wanted"]
@@ -122,7 +124,7 @@ class TeamMessageAdmin(ReadOnly):
         return self._screen(request, message)
 
     def _message(self, request: HttpRequest, object_id: str) -> TeamMessage:
-        found = self.get_queryset(request).filter(pk=object_id).first() if object_id.isdigit() else None
+        found = self.get_queryset(request).filter(pk=object_id).first() if re.fullmatch("[0-9]+", object_id) else None
         if found is None:
             raise Http404
         return found
@@ -158,7 +160,10 @@ def _take(request: HttpRequest, message: TeamMessage, by: User) -> None:
 
 
 def _answer(request: HttpRequest, message: TeamMessage, by: User) -> None:
-    thread.answer(message, request.POST.get("text", ""), by=by)
+    seen = request.POST.get("seen", "")
+    thread.answer(
+        message, request.POST.get("text", ""), by=by, seen=int(seen) if re.fullmatch("[0-9]{1,6}", seen) else None
+    )
 
 
 def _close(request: HttpRequest, message: TeamMessage, by: User) -> None:

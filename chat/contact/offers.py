@@ -51,16 +51,16 @@ def told_before(*, signed_in: bool) -> list[tuple[str, str]]:
     )
     if signed_in:
         what += " " + _("You are signed in, so it is noted that the message is yours.")
+    if settings.TEAM_EMAIL:
+        whom = _(
+            "To the team of %(site)s. A mail without your words tells them; they read your message in the "
+            "administration of this site."
+        )
+    else:
+        whom = _("To the team of %(site)s. They read your message in the administration of this site.")
     return [
         (_("What is sent"), what),
-        (
-            _("To whom"),
-            _(
-                "To the team of %(site)s. A mail without your words tells them; they read your message in the "
-                "administration of this site."
-            )
-            % {"site": settings.SITE_NAME},
-        ),
+        (_("To whom"), whom % {"site": settings.SITE_NAME}),
         (
             _("How long it is kept"),
             _(

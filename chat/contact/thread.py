@@ -40,8 +40,12 @@ def take(message: TeamMessage, *, by: User) -> None:
 
 
 @transaction.atomic
-def answer(message: TeamMessage, text: str, *, by: User) -> TeamReply:
-    """Send an answer that a person wrote to the address that was left for it; the first one answers the message."""
+def answer(message: TeamMessage, text: str, *, by: User, seen: int | None = None) -> TeamReply:
+    """Send an answer that a person wrote to the address that was left for it; the first one answers the message.
+
+    ``seen`` is how many answers stood before the writer's eyes. Where there are more by now, nothing is sent: two
+    people wrote at once, or one pressed twice.
+    """
     row = _open(message)
     words = text.replace("\r\n", "\n").strip()
     if not row.reply_to:
@@ -49,6 +53,10 @@ def answer(message: TeamMessage, text: str, *, by: User) -> TeamReply:
     if not words or len(words) > MAX_REPLY_CHARS or CONTROL.search(words):
         limit = {"limit": MAX_REPLY_CHARS}
         raise ThreadRefused(_("Write an answer of at most %(limit)d characters of plain text.") % limit)
+    if seen is not None and row.replies.count() != seen:
+        raise ThreadRefused(
+            _("Another answer went out meanwhile: it stands here now. Look whether yours is still needed.")
+        )
     reply = TeamReply.objects.create(message=row, author=by, text=words)
     before = row.state
     row.state = State.ANSWERED

@@ -64,7 +64,7 @@ def contact_form(request: HttpRequest, language: str) -> HttpResponse:
     values = {
         "id": str(uuid.uuid4()),
         "kind": kind if kind in TeamMessage.Kind.values else TeamMessage.Kind.OTHER.value,
-        "text": request.POST.get("question", "")[:MAX_CHARS],
+        "text": request.POST.get("question", ""),  # whole: what is too much for a message is cut by its sender
         "reply_to": "",
     }
     return _form(request, language, values)

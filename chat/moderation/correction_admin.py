@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.models import User
+from chat.list_filters import OfferedFilters
 from chat.models import Correction, RegressionCase, TrainingExample
 from chat.moderation import corrections, regression, training
 from chat.moderation.corrections import CorrectionRefused, missing_languages
@@ -38,7 +39,7 @@ class Reason(models.TextChoices):
     UNFIT = "unfit", gettext_lazy("it should not have been taken")
 
 
-class Withdrawable(ReadOnly):
+class Withdrawable(OfferedFilters, ReadOnly):
     """Rows that staff read and take back, with a reason; each act needs the permission to change them."""
 
     change_form_template = "admin/chat/withdrawable.html"

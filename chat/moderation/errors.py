@@ -56,7 +56,7 @@ class AlreadyFlagged(FlagRefused):
     status = 409
 
     def __init__(self) -> None:
-        super().__init__("answer", _("This answer is flagged already. One flag is enough: a person looks at it."))
+        super().__init__("answer", _("This answer was flagged before. An answer is flagged once."))
 
 
 class TooManyFlags(FlagRefused):

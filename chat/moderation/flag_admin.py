@@ -8,8 +8,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.db.models import Case, QuerySet, Value, When
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
@@ -18,6 +17,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from chat.list_filters import OfferedFilters
 from chat.models import Flag
 from chat.moderation import review_views
 from chat.moderation.reading import texts_are_there
@@ -39,7 +39,7 @@ class HeldFilter(admin.SimpleListFilter):
 
 
 @admin.register(Flag)
-class FlagAdmin(admin.ModelAdmin):
+class FlagAdmin(OfferedFilters, admin.ModelAdmin):
     """Open flags first, by weight, then by age. Of the texts the list shows the beginning of the question alone."""
 
     list_display = ["excerpt", "weight", "age", "reason", "state", "held", "rung", "model", "language"]
@@ -83,12 +83,16 @@ class FlagAdmin(admin.ModelAdmin):
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         """There is no form of a flag's fields: lead to its screen."""
-        flag = get_object_or_404(Flag, pk=unquote(object_id))
+        flag = self.get_object(request, unquote(object_id))
+        if flag is None:
+            raise Http404
         return HttpResponseRedirect(reverse("admin:chat_flag_review", args=[flag.public_id]))
 
     @admin.display(description=_("question"))
     def excerpt(self, flag: Flag) -> SafeString | str:
-        shown = spelled(flag.question)[: EXCERPT_CHARS + 20] if texts_are_there(flag) else ""
+        shown = (
+            spelled(flag.question.lstrip()[: 10 * EXCERPT_CHARS])[: EXCERPT_CHARS + 20] if texts_are_there(flag) else ""
+        )
         cut = f"{shown[: EXCERPT_CHARS - 1]}…" if len(shown) > EXCERPT_CHARS else shown
         address = reverse("admin:chat_flag_review", args=[flag.public_id])
         return format_html('<a class="excerpt" href="{}"><bdi>{}</bdi></a>', address, cut or _("without texts"))

@@ -12,6 +12,8 @@ from content.passages import ApprovedPair
 NEWEST = 400
 LIKE_AT_LEAST = 0.3
 NEAR_AT_LEAST = 0.25
+# A question is told by its beginning: hundreds of 16 KiB, sent to be slow to read, would hold staff up for a minute.
+COMPARED_CHARS = 600
 RUN_WORDS = 4
 
 
@@ -34,9 +36,9 @@ class NearPair:
 
 def like_flags(flag: Flag, *, limit: int = 5) -> list[LikeFlag]:
     """Return the flags whose questions share most words with this one, open or decided, while their texts are there."""
-    asked = frozenset(terms(flag.question, flag.language))
+    asked = frozenset(_beginning(flag))
     rows = Flag.objects.with_texts().filter(language=flag.language).exclude(pk=flag.pk).order_by("-id")[:NEWEST]
-    scored = [LikeFlag(row, overlap(asked, terms(row.question, row.language))) for row in rows]
+    scored = [LikeFlag(row, overlap(asked, _beginning(row))) for row in rows.defer("text", "words", "receipt")]
     near = [like for like in scored if like.likeness >= LIKE_AT_LEAST]
     return sorted(near, key=lambda like: -like.likeness)[:limit]
 
@@ -73,6 +75,10 @@ def likeness(written: str, theirs: str) -> float:
     length = RUN_WORDS if len(ours) >= RUN_WORDS + 1 and len(other) >= RUN_WORDS else 1
     runs, known = _runs(ours, length), frozenset(_runs(other, length))
     return sum(run in known for run in runs) / len(runs) if runs and known else 0.0
+
+
+def _beginning(flag: Flag) -> list[str]:
+    return terms(flag.question.lstrip()[:COMPARED_CHARS], flag.language)
 
 
 def _runs(words: list[str], length: int) -> list[tuple[str, ...]]:

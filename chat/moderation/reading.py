@@ -12,6 +12,7 @@ from chat.moderation.neighbours import LikeFlag, NearPair, like_flags, near_pair
 from chat.moderation.soundness import passage_of
 from chat.moderation.training import consent_of
 from chat.presentation import html_of
+from chat.replies import beginning
 from chat.tree import tree
 from content.passages import Passage
 
@@ -65,10 +66,10 @@ def read(flag: Flag) -> Reading:
         flag=flag,
         html=html_of(tree(flag.text)),
         passages=[Shown(id, passage_of(id, flag.language)) for id in map(str, flag.passages)],
-        now=ground(flag.question, language=flag.language),
+        now=ground(beginning(flag.question), language=flag.language),
         warnings=_warnings(flag),
         like=like_flags(flag),
-        near=near_pairs(flag.question, flag.language),
+        near=near_pairs(beginning(flag.question), flag.language),
         may_train=consent_of(flag) is not None,
     )
 

@@ -6,6 +6,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.forms import Textarea
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
@@ -151,6 +152,7 @@ def _screen(
         "drafts": [_drafted(form, flag, seen, previewed=shows_previews) for form in forms["corrections"]],
         "shows_previews": shows_previews,
         "findings": _findings(forms["decision"]),
+        "typed": [] if held else _typed(request),
     }
     return TemplateResponse(request, "admin/chat/flag/review.html", context, status=status)
 
@@ -256,6 +258,14 @@ def _refused(request: HttpRequest, flag: Flag, desk: admin.ModelAdmin) -> HttpRe
     flag.refresh_from_db()
     messages.error(request, _("Nothing was changed. %(why)s") % {"why": _why_not(flag)})
     return _screen(request, flag, desk, held=False, forms=_empty_forms(flag), status=409)
+
+
+def _typed(request: HttpRequest) -> list[dict[str, str]]:
+    """Return what came with a refused press: the form is not shown again, so its writer copies it from there."""
+    forms = _filled_forms(request)
+    fields = [field for form in (forms["decision"], *forms["corrections"]) for field in form]
+    areas = [field for field in fields if isinstance(field.field.widget, Textarea)]
+    return [{"label": str(field.label), "text": str(field.value())} for field in areas if (field.value() or "").strip()]
 
 
 def _why_not(flag: Flag) -> str:

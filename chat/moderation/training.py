@@ -33,6 +33,7 @@ LOCKS = 7305  # the seed of advisory locks on one person's examples; any number 
 # Why examples left the set.
 WITHDRAWN = "withdrawn"  # the sender took the consent back
 CLOSED = "account_closed"
+DELETED = "flag_deleted"  # the sender deleted what they had flagged
 STAFF = "by_staff"
 
 # What the export calls its parts where people read them.
@@ -77,7 +78,7 @@ def take(flag: Flag, *, answer: str, passage: str, by: User) -> TrainingExample:
     flag = row
     if flag.training_subject is None:
         raise ExampleRefused("flag", _("The sender did not consent to training with it."))
-    _lock(flag.training_subject)
+    lock(flag.training_subject)
     consent = consent_of(flag)
     if consent is None:
         raise ExampleRefused("flag", _("The sender did not consent to training with it."))
@@ -122,20 +123,44 @@ def forget(subject: uuid.UUID, *, reason: str) -> int:
     Whoever withdraws a consent calls this in the transaction that records it: an example that is being added meanwhile
     is either seen here, or sees the withdrawal.
     """
-    _lock(subject)
-    return _forget(TrainingExample.objects.filter(subject=subject), actor=f"user:{subject}", reason=reason)
+    lock(subject)
+    count = _forget(TrainingExample.objects.filter(subject=subject), reason=reason)
+    _say(count, actor=f"user:{subject}", reason=reason)
+    return count
+
+
+def forget_flag(flag: Flag) -> int:
+    """Delete the example that was made of a flag. Call it where the flag is locked; the caller's log entry says so."""
+    made = TrainingExample.objects.filter(flag=flag.public_id)
+    subject = made.values_list("subject", flat=True).first()
+    if subject is None:
+        return 0
+    lock(subject)
+    return _forget(made, reason=DELETED)
 
 
 @transaction.atomic
 def withdraw(example: TrainingExample, *, by: User) -> int:
     """Delete one example, because staff found that it does not belong into the set. Returns 0 where it is gone."""
-    _lock(example.subject)
-    return _forget(TrainingExample.objects.filter(pk=example.pk), actor=by, reason=STAFF)
+    lock(example.subject)
+    count = _forget(TrainingExample.objects.filter(pk=example.pk), reason=STAFF)
+    _say(count, actor=by, reason=STAFF)
+    return count
 
 
 def on_account_closing(sender: type[User], *, user: User, **_kwargs: Any) -> dict[str, int]:
-    """Receive ``accounts.signals.account_closing``: a person's examples leave the set with the account."""
-    return {"training_examples": forget(user.public_id, reason=CLOSED)}
+    """Receive ``accounts.signals.account_closing``: a person's examples leave the set with the account.
+
+    The entry about the closing counts them: one of our own here would hold the log while the account's rows are locked.
+    """
+    lock(user.public_id)
+    return {"training_examples": _forget(TrainingExample.objects.filter(subject=user.public_id), reason=CLOSED)}
+
+
+def lock(subject: uuid.UUID) -> None:
+    """Make what this transaction does about a person's examples follow what others do about them."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [str(subject), LOCKS])
 
 
 def exported(user: User) -> list[dict[str, Any]]:
@@ -151,7 +176,7 @@ def exported(user: User) -> list[dict[str, Any]]:
     ]
 
 
-def _forget(examples: QuerySet[TrainingExample], *, actor: User | str, reason: str) -> int:
+def _forget(examples: QuerySet[TrainingExample], *, reason: str) -> int:
     rows = list(examples.order_by("id").values_list("public_id", "subject"))
     if not rows:
         return 0
@@ -160,8 +185,12 @@ def _forget(examples: QuerySet[TrainingExample], *, actor: User | str, reason: s
     WithdrawnExample.objects.bulk_create([WithdrawnExample(example=id, reason=reason) for id in ids])
     examples.delete()
     transaction.on_commit(lambda: examples_left.send_robust(sender=None))
-    audit.record("training-examples.deleted", actor=actor, object_kind="training_set", count=len(ids), reason=reason)
     return len(ids)
+
+
+def _say(count: int, *, actor: User | str, reason: str) -> None:
+    if count:
+        audit.record("training-examples.deleted", actor=actor, object_kind="training_set", count=count, reason=reason)
 
 
 def _provenance(flag: Flag, consent: ConsentEvent) -> dict[str, Any]:
@@ -175,9 +204,3 @@ def _provenance(flag: Flag, consent: ConsentEvent) -> dict[str, Any]:
         "consent_event": consent.pk,
         "consent_notice": consent.notice_version,
     }
-
-
-def _lock(subject: uuid.UUID) -> None:
-    """Make what this transaction does about a person's examples follow what others do about them."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, %s))", [str(subject), LOCKS])

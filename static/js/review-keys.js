@@ -84,7 +84,12 @@ export class ReviewKeys extends HTMLElement {
     }
     const button = this.querySelector(`[data-key="${CSS.escape(key)}"]`);
     if (button) {
-      button.click();
+      // What was typed goes with the page: a slip of the hand leads to the button only, and Enter presses it.
+      if (button.type === "submit" && this.#hasTyped()) {
+        button.focus();
+      } else {
+        button.click();
+      }
       return true;
     }
     const draft = this.querySelector("[data-draft]");
@@ -101,6 +106,10 @@ export class ReviewKeys extends HTMLElement {
       return false;
     }
     return true;
+  }
+
+  #hasTyped() {
+    return [...this.querySelectorAll("#decision textarea")].some((area) => area.value.trim() !== "");
   }
 
   #firstOf(group) {

@@ -94,6 +94,11 @@ def test_a_flag_is_upheld_and_corrected_by_keyboard_alone(live_site: Site, reade
     assert page.locator("[data-draft='0'] [data-part=hints] li").count() > 0
     keep(dana, "review-written")
     page.focus("#id_first-answer")
+    page.keyboard.press("Escape")
+    page.keyboard.press("n")
+    assert page.url.endswith(f"{first}/review/"), "a slip of the hand does not lose what was typed"
+    assert page.locator("[data-key=n]").evaluate("button => button === document.activeElement")
+    page.focus("#id_first-answer")
     page.keyboard.press("Control+Enter")
     page.wait_for_url("**/admin/chat/flag/")
 

@@ -77,6 +77,20 @@ def test_a_message_is_taken_answered_and_closed_by_its_buttons(staff_client: Cli
     assert "Here is the answer." in page and "Open it again" in page and "Take it" not in page
 
 
+def test_an_answer_is_sent_once_by_whoever_presses_twice_and_by_two_at_once(staff_client: Client) -> None:
+    message = send()
+    address = f"/admin/chat/teammessage/{message.pk}/"
+    form = staff_client.get(f"{address}change/").content.decode()
+
+    answers = [staff_client.post(f"{address}answer/", {"text": "It is mended.", "seen": "0"}) for _press in range(2)]
+
+    assert 'name="seen" value="0"' in form
+    assert [each.status_code for each in answers] == [302, 400]
+    assert message.replies.count() == 1
+    assert "It is mended.</textarea>" in answers[1].content.decode()
+    assert 'name="seen" value="1"' in answers[1].content.decode()
+
+
 def test_a_message_becomes_one_incident_without_a_word_of_it(staff_client: Client) -> None:
     message = send("They can read my letters", kind="incident")
     act = f"{LIST}{message.pk}/incident/"

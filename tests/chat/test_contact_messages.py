@@ -322,6 +322,26 @@ def test_without_script_the_same_steps_lead_to_a_number_to_its_state_and_to_dele
     assert not TeamMessage.objects.exists()
 
 
+def test_a_long_question_comes_to_the_form_whole_and_its_sender_cuts_it(client: Client) -> None:
+    question = "word " * 3_000
+
+    form = client.post("/live/en/contact/", {"kind": "other", "question": question}).content.decode()
+    fields = {"id": str(uuid.uuid4()), "kind": "other", "text": question}
+    refused = client.post("/live/en/contact/send/", fields)
+
+    assert question in form
+    assert refused.status_code == 400 and "14999 characters" in refused.content.decode()
+
+
+def test_without_an_address_of_the_team_no_mail_is_promised(client: Client, settings: Any) -> None:
+    with_it = client.get("/api/contact").json()["told"]
+    settings.TEAM_EMAIL = ""
+    without = client.get("/api/contact").json()["told"]
+
+    assert "A mail without your words" in with_it[1][1]
+    assert " mail" not in without[1][1] and "They read your message" in without[1][1]
+
+
 def test_an_address_is_kept_only_where_an_answer_is_wanted(client: Client) -> None:
     form = {"id": str(uuid.uuid4()), "kind": "other", "text": "Hello", "reply_to": ADDRESS}
 

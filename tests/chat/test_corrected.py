@@ -1,10 +1,13 @@
 """Which question gets a correction, and which keeps the answer of a file: on texts of our own making."""
 
+import pytest
+
 from chat import grounding
 from chat.grounding import Indexes, ground, index_for
 from chat.models import Correction
 from chat.retrieval import Index
 from chat.verified import Corrected, nearest_pair
+from chat.words import turns_of
 from content.passages import ApprovedPair, Passage
 
 TEXTS = {
@@ -59,6 +62,40 @@ def test_a_files_pair_that_asks_something_else_keeps_its_answer_and_counts_again
     assert mine.replaced == {}
     assert theirs and theirs.pair.answer == "Yes."
     assert between and between.pair.answer == "Not at all." and between.margin < 0.3
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        "How long does the site keep my chats in a queue?",
+        "How long does the site keep my chats after a queue?",
+        "How long doesn’t the site keep my chats without a queue?",
+    ],
+)
+def test_a_question_turned_around_is_another_and_replaces_no_file(other: str) -> None:
+    index, mine = corrected((["How long does the site keep my chats without a queue?"], "A week."))
+
+    same = nearest_pair("So how long does a site keep chats without the queue?", index, mine)
+    turned = nearest_pair(other, index, mine)
+    _index, shorter = corrected((["How long does the site not keep my chats?"], "Never."))
+
+    assert same and (same.pair.answer, same.score) == ("A week.", 1.0)
+    assert turned is None or turned.pair.answer != "A week." or turned.score < 0.8
+    assert shorter.replaced == {}
+
+
+@pytest.mark.parametrize(
+    ("language", "question", "turns"),
+    [
+        ("en", "Can’t I chat without an account?", {"not", "without"}),
+        ("en", "Note that I noted another knot.", set()),
+        ("fr", "N’est-ce pas possible sans compte après coup ?", {"not", "without", "after"}),
+        ("fr", "Quel est le pasteur de la neige ?", set()),
+        ("de", "Geht es nicht ohne?", set()),
+    ],
+)
+def test_the_words_that_turn_a_question_around(language: str, question: str, turns: set[str]) -> None:
+    assert turns_of(question, language) == turns
 
 
 def test_few_words_are_found_by_themselves_alone() -> None:

@@ -2,6 +2,7 @@
 
 import datetime
 import threading
+import time
 import uuid
 from typing import Any
 
@@ -286,6 +287,34 @@ def test_a_decided_flag_is_read_and_not_decided_again(staff_client: Client, dana
     assert "Thank you." in page
     assert "Correction in EN" in page
     assert 'id="decision"' not in page
+
+
+def test_what_was_typed_is_there_to_copy_when_somebody_else_took_the_flag(
+    staff_client: Client, erin: User, dana: User
+) -> None:
+    one = flag()
+    address = reverse("admin:chat_flag_review", args=[one.public_id])
+    staff_client.get(address)
+    Flag.objects.update(locked_until=Now() - datetime.timedelta(seconds=1))
+    review.hold(one, by=erin)
+
+    typed = {"finding": "false", "note": "", "first-language": "en", "first-answer": "<b>An hour of work.</b>"}
+    refused = staff_client.post(address, typed)
+
+    assert refused.status_code == 409
+    assert "&lt;b&gt;An hour of work.&lt;/b&gt;</textarea>" in refused.content.decode()
+    assert refused.content.decode().count("<textarea") == 1
+
+
+def test_hundreds_of_long_questions_do_not_hold_staff_up() -> None:
+    words = " ".join(f"word{number}" for number in range(1_600))
+    one, *others = [flag(f"Which mill is it? {words}") for _each in range(40)]
+
+    began = time.process_time()
+    found = like_flags(one, limit=50)
+
+    assert len(found) == len(others)
+    assert time.process_time() - began < 1.5, "4 s where each is read to its end"
 
 
 def test_the_queue_costs_the_same_however_long_it_is(staff_client: Client, django_assert_max_num_queries: Any) -> None:
