@@ -23,6 +23,8 @@ from compliance.statements import Statement, statement, statements
 
 KIND, WITHDRAWN_KIND = "attestation", "attestation_withdrawn"
 WARN_DAYS = 14
+# Runs that write down what they are held to before they begin; a later one was not what somebody had read.
+RUNS = ("evaluation", "red_team")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def forget(person: uuid.UUID) -> int:
 
 
 def standing(signed: Signing, *, now: datetime.datetime) -> list[Attestation]:
-    """Return the attestations that count now for what is signed, newest first."""
+    """Return the attestations that count now for what is signed, newest first: those that the evidence holds too."""
     rows = Attestation.objects.filter(
         statement=signed.statement.id,
         statement_sha256=signed.statement.sha256,
@@ -132,13 +134,12 @@ def standing(signed: Signing, *, now: datetime.datetime) -> list[Attestation]:
         withdrawn_at=None,
         expires_at__gt=now,
     )
-    return list(rows.order_by("-id"))
+    return [row for row in rows.order_by("-id") if not _unproven(row)]
 
 
 def outcome(asked: Statement, *, now: datetime.datetime | None = None) -> Outcome:
     """Return whether enough people vouch for a statement now: not_run when nobody did, fail when it has lapsed."""
     now = now or timezone.now()
-    rests_on = evidence.latest(asked.rests_on) if asked.rests_on else None
     rows = list(Attestation.objects.filter(statement=asked.id).order_by("-id"))
     if not rows:
         return NotRun(f"nobody has attested it ({_asked(asked)})")
@@ -151,9 +152,9 @@ def outcome(asked: Statement, *, now: datetime.datetime | None = None) -> Outcom
         for row in rows:
             if row not in valid and (why := _lapsed(row, signed, now)):
                 return Failed(f"the attestation of the {row.role} {why}", record=_number(row))
-        return NotRun(f"{len({each.person for each in valid})} attested it, asked for: {_asked(asked)}")
-    if asked.rests_on and rests_on is None:
-        return NotRun(f"it rests on evidence of the kind {asked.rests_on}, and none is on record")
+        return NotRun(f"{_people(valid)} attested it, asked for: {_asked(asked)}")
+    if asked.rests_on and (missing := _rests_on_nothing(asked.rests_on, signed_from=min(map(_number, valid)))):
+        return missing
     until = min(each.expires_at for each in valid)
     roles = ", ".join(sorted(each.role for each in valid))
     return Passed(f"{roles}, until {until:%Y-%m-%d}", record=_number(valid[0]))
@@ -161,9 +162,31 @@ def outcome(asked: Statement, *, now: datetime.datetime | None = None) -> Outcom
 
 def _enough(asked: Statement, valid: Iterable[Attestation]) -> bool:
     """Whether different people stand in every role that is asked for; each of them counts once."""
-    people = {each.person for each in valid}
+    valid = list(valid)
     # Nobody's attestation stands twice for the same release, so a person has one role only.
-    return len(people) >= asked.people and set(asked.roles) <= {each.role for each in valid}
+    return _people(valid) >= asked.people and set(asked.roles) <= {each.role for each in valid}
+
+
+def _people(valid: Iterable[Attestation]) -> int:
+    """Return how many people these are: neither a second account nor a second signature makes another one.
+
+    Two of the same name have to write it so that they can be told apart.
+    """
+    valid = list(valid)
+    return min(len({each.person for each in valid}), len({" ".join(each.name.casefold().split()) for each in valid}))
+
+
+def _rests_on_nothing(kind: str, *, signed_from: int) -> NotRun | None:
+    """Return what is missing when what people vouch for came after they signed, in record ``signed_from``."""
+    finished = EvidenceRecord.objects.filter(kind=kind).exclude(body__contains={"phase": "begun"}).order_by("-number")
+    if not finished.exists():
+        return NotRun(f"it rests on evidence of the kind {kind}, and none is on record")
+    if not finished.filter(number__lt=signed_from).exists():
+        return NotRun(f"it was signed before there was evidence of the kind {kind}")
+    newest = finished[0]
+    if kind in RUNS and newest.number > signed_from:
+        return NotRun(f"it was signed before the {kind} that is on record now", record=newest.number)
+    return None
 
 
 def _lapsed(row: Attestation, signed: Signing, now: datetime.datetime) -> str:
@@ -175,7 +198,21 @@ def _lapsed(row: Attestation, signed: Signing, now: datetime.datetime) -> str:
         return f"is of other words: {row.statement_sha256}, now {signed.statement.sha256}"
     if row.signed_off != str(signed.signed_off):
         return f"is of the release {row.signed_off}, the newest is {signed.signed_off}"
-    return ""
+    return _unproven(row)
+
+
+def _unproven(row: Attestation) -> str:
+    """Return why a row is not what the evidence holds, "" when it is: the table alone could be written by anybody."""
+    head = Head.parse(row.evidence)
+    record = EvidenceRecord.objects.filter(kind=KIND, number=head.number, sha256=head.sha256).first()
+    if record is None:
+        return "is not in the evidence"
+    said, now = dict(record.body), _public(row)
+    # A day earlier only takes something away; a later one would prolong what was signed.
+    if now.pop("expires_on") > str(said.pop("expires_on", "")) or now != said:
+        return "is not what the evidence says of it"
+    taken_back = EvidenceRecord.objects.filter(kind=WITHDRAWN_KIND, body__attestation=str(row.public_id)).first()
+    return f"was withdrawn in record {taken_back.number}" if taken_back else ""
 
 
 def _asked(asked: Statement) -> str:

@@ -1,4 +1,4 @@
-"""Addresses of the evidence, for anybody."""
+"""Addresses of the evidence, for anybody; the whole chain is behind a limit (``siteproject.public.evidence_views``)."""
 
 from django.urls import path
 
@@ -7,5 +7,4 @@ from compliance import views
 urlpatterns = [
     path("heads", views.evidence_heads, name="evidence-heads"),
     path("heads.atom", views.evidence_heads_feed, name="evidence-heads-feed"),
-    path("chain.jsonl", views.evidence_chain, name="evidence-chain"),
 ]

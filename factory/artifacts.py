@@ -156,9 +156,10 @@ def _sources(top: Path) -> Iterator[Path]:
         yield top
     for folder, folders, files in os.walk(top):
         folders[:] = sorted(name for name in folders if name != "__pycache__" and not name.startswith("."))
-        for name in sorted(files):
+        linked = [name for name in folders if (Path(folder) / name).is_symlink()]  # the walk does not go there
+        for name in sorted([*files, *linked]):
             path = Path(folder) / name
-            if not name.startswith(".") and path.suffix not in BUILT and not path.is_symlink():
+            if not name.startswith(".") and path.suffix not in BUILT:
                 yield path
 
 
@@ -179,5 +180,7 @@ def _lines(parts: dict[str, str]) -> Iterable[str]:
 
 
 def _sha256(path: Path) -> str:
+    if path.is_symlink() and not path.is_file():  # to a folder, or to nothing: where it leads is what can be held
+        return hashlib.sha256(os.fsencode(path.readlink())).hexdigest()
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -71,6 +71,8 @@ def model_family_gate() -> Outcome:
             return Failed(f"{row.public_id}: {which} is in no list of known weights")
         if card is None:
             return NotRun(f"{row.public_id} has no card: manage.py record_release NAME")
+        if not release.has(card):
+            return NotRun(f"{row.public_id} is not in the newest release: manage.py record_release NAME", card.number)
         if card.body["weights_sha256"] != row.weights_sha256:
             said = card.body["weights_sha256"]
             return Failed(f"{row.public_id}: sha256 {row.weights_sha256}, its card says {said}", record=card.number)

@@ -110,6 +110,12 @@ def newest_card(public_id: str) -> EvidenceRecord | None:
     return cards.order_by("-number").first()
 
 
+def has(card: EvidenceRecord) -> bool:
+    """Whether a card is one of the newest release's: another's says nothing of what is served under this name."""
+    newest = evidence.latest(KIND)
+    return newest is not None and card.number in newest.body["models"]
+
+
 def _cards_of(release: EvidenceRecord) -> list[dict[str, Any]]:
     cards = EvidenceRecord.objects.filter(kind=MODEL_KIND, number__in=release.body["models"])
     return [each.body for each in cards.order_by("number")]

@@ -13,7 +13,7 @@ from chat.prompts import room_for
 from compliance import evidence
 from compliance.chain import canonical
 from compliance.models import EvidenceRecord
-from factory.evaluate import behaviour, bounds, suite
+from factory.evaluate import behaviour, bounds, code, suite
 from factory.evaluate.answers import Answer
 from factory.evaluate.intervals import rule_of_three_ppm
 from factory.evaluate.metrics import energy_mj, latency_ms, metrics
@@ -35,6 +35,7 @@ class Setup:
     thresholds_sha256: str
     prompt_sha256: str
     calibration_sha256: str
+    code_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,7 @@ def setup(language: str) -> Setup:
         thresholds_sha256=bounds.sha256(),
         prompt_sha256=prompt_sha256(),
         calibration_sha256=hashlib.sha256(grounding.CALIBRATION.read_bytes()).hexdigest(),
+        code_sha256=code.digest(code.ANSWERS),
     )
 
 
@@ -171,6 +173,23 @@ def newest(cell: Cell) -> EvidenceRecord | None:
     """Return the newest finished evaluation of a model on a rung in a language."""
     named = {"model": cell.served.public_id, "rung": str(cell.rung), "language": cell.language, "phase": ENDED}
     return EvidenceRecord.objects.filter(kind=KIND, body__contains=named).order_by("-number").first()
+
+
+def uncommitted(begun: EvidenceRecord) -> str | None:
+    """Return why the bounds that the record of a beginning names may have been written for that run, None otherwise.
+
+    Where there is no history to ask, as in an image, a release recorded before the run has to hold them.
+    """
+    said = begun.body["thresholds_committed"]
+    if said == "yes":
+        return None
+    if said == "no":
+        return "the thresholds were not committed before the run"
+    held = {"artifacts": {"thresholds": {"sha256": begun.body["thresholds_sha256"]}}}
+    earlier = EvidenceRecord.objects.filter(kind="release", number__lt=begun.number, body__contains=held)
+    if earlier.exists():
+        return None
+    return "nobody can tell whether the thresholds were committed: no history here, and no release before the run"
 
 
 def _named(cell: Cell, made: Setup) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """What red-team runs have found, and what staff decide about it: somebody owns it, and accepting it ends on a day."""
 
 import datetime
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from django.db import transaction
@@ -109,6 +109,21 @@ def blocking(now: datetime.datetime | None = None) -> list[Finding]:
     """Return the findings that nobody has accepted, or whose acceptance is over, by target and probe."""
     today = (now or timezone.now()).date()
     return [each for each in Finding.objects.exclude(state=Finding.State.FIXED) if not each.is_accepted_on(today)]
+
+
+def undecided(record: int, hits: Mapping[str, int], *, target: str, model: str) -> list[str]:
+    """Return the probes that hit in the newest run, number ``record``, and that nobody lives with as they are.
+
+    ``hits`` of each probe. Marking one as fixed does not take it away: only a run in which it is silent shows that.
+    """
+    today = timezone.now().date()
+    rows = {each.probe: each for each in Finding.objects.filter(target=target, model=model, last_record=record)}
+    return [
+        probe
+        for probe, count in sorted(hits.items())
+        if count
+        and not ((row := rows.get(probe)) and row.is_accepted_on(today) and row.owner_id and count <= row.accepted_hits)
+    ]
 
 
 def expired(now: datetime.datetime | None = None) -> list[Finding]:

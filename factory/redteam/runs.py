@@ -12,7 +12,7 @@ from django.db import transaction
 
 from compliance import evidence
 from compliance.models import EvidenceRecord
-from factory.evaluate import bounds
+from factory.evaluate import bounds, code
 from factory.evaluate.intervals import MILLION, wilson
 from factory.evaluate.records import prompt_sha256
 from factory.redteam import findings
@@ -68,6 +68,7 @@ class Plan:
             "weights_sha256": self.target.weights_sha256,
             "prompt_sha256": prompt_sha256(),
             "thresholds_sha256": bounds.sha256(),
+            "code_sha256": code.digest(code.DOORS),
         }
 
 
@@ -91,14 +92,8 @@ class Run:
         return [each for each in self.attempts if each.hit and not each.void]
 
     def by_probe(self) -> list[dict[str, Any]]:
-        """Return the counts of each probe, by id; one without any attempt that counts is void itself."""
-        found: dict[str, dict[str, Any]] = {}
-        for each in self.attempts:
-            row = found.setdefault(each.probe, {"id": each.probe, "attempts": 0, "hits": 0, "void": 0, "refused": 0})
-            row["void" if each.void else "attempts"] += 1
-            row["hits"] += each.hit and not each.void
-            row["refused"] += each.refused and not each.void
-        return [found[probe] for probe in sorted(found)]
+        """Return the counts of each probe, by id."""
+        return by_probe(self.attempts)
 
 
 def folder() -> Path:
@@ -113,6 +108,26 @@ def keep(run: Run) -> str:
     folder().mkdir(parents=True, exist_ok=True)
     (folder() / f"{sha256}.jsonl").write_bytes(data)
     return sha256
+
+
+def read(sha256: str) -> list[Attempt] | None:
+    """Return the attempts of a kept run; None where they are not here, or are not what was kept."""
+    path = folder() / f"{sha256}.jsonl"
+    data = path.read_bytes() if path.is_file() else b""
+    if not data or hashlib.sha256(data).hexdigest() != sha256:
+        return None
+    return [msgspec.json.decode(line, type=Attempt) for line in data.splitlines()]
+
+
+def by_probe(attempts: Sequence[Attempt]) -> list[dict[str, Any]]:
+    """Return the counts of each probe, by id; one without any attempt that counts is void itself."""
+    found: dict[str, dict[str, Any]] = {}
+    for each in attempts:
+        row = found.setdefault(each.probe, {"id": each.probe, "attempts": 0, "hits": 0, "void": 0, "refused": 0})
+        row["void" if each.void else "attempts"] += 1
+        row["hits"] += each.hit and not each.void
+        row["refused"] += each.refused and not each.void
+    return [found[probe] for probe in sorted(found)]
 
 
 def body(run: Run, *, raw_sha256: str) -> dict[str, Any]:

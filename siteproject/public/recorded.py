@@ -141,7 +141,7 @@ class RetentionRow(Row, frozen=True, kw_only=True):
 
 
 class AttestationRow(Row, frozen=True, kw_only=True):
-    """``state``: valid, expired or withdrawn."""
+    """``state``: valid, expired, withdrawn, or superseded: signed for an earlier release or in other words."""
 
     statement: str
     role: str
@@ -267,11 +267,21 @@ def retention() -> RetentionRow | None:
 
 def attestations(today: datetime.date) -> list[AttestationRow]:
     """Return what named persons vouch for, the newest of each statement and role. The names are not public."""
+    newest = release()
+    signable = {each.id: each.sha256 for each in statements()}
     withdrawn = {body.attestation for _record, body in _read("attestation_withdrawn", kinds.AttestationWithdrawn)}
     found: dict[tuple[str, str], AttestationRow] = {}
     for record, body in _read("attestation", kinds.Attestation):
         expires_on = datetime.date.fromisoformat(body.expires_on)
-        state = "withdrawn" if body.attestation in withdrawn else "expired" if expires_on < today else "valid"
+        states = {
+            "withdrawn": body.attestation in withdrawn,
+            "superseded": newest is None
+            or body.signed_off != newest.head
+            or body.statement_sha256 != signable.get(body.statement),
+            "expired": expires_on < today,
+            "valid": True,
+        }
+        state = next(name for name, holds in states.items() if holds)
         row = AttestationRow(
             record=record.number,
             at=record.at,

@@ -120,7 +120,7 @@ async def transparency() -> Transparency:
         energy=_energy(found),
         machine_usd_per_month=settings.MACHINE_USD_PER_MONTH,
         processors=_file(processors.listed),
-        rights=await in_thread(_rights) if current else None,
+        rights=await in_thread(_part, _rights) if current else None,
         gap_analysis=_file(practice.read),
         complaint=Complaint(settings.CONTACT_EMAIL, settings.PRIVACY_AUTHORITY),
     )

@@ -2,9 +2,10 @@
 
 from django.urls import path
 
-from siteproject.public import transparency_views, verify_views
+from siteproject.public import evidence_views, transparency_views, verify_views
 
 urlpatterns = [
+    path("api/evidence/chain.jsonl", evidence_views.chain, name="evidence-chain"),
     path("api/transparency", transparency_views.transparency, name="api-transparency"),
     path("live/<language:language>/transparency/", transparency_views.page, name="records"),
     path("api/verify", verify_views.api, name="api-verify"),

@@ -23,6 +23,8 @@ RATE_LIMIT = "30/15m"
 # What the database or its driver raises while it is away; only a head needs it.
 AWAY = (DatabaseError, InterfaceError, PoolTimeout)
 AGAIN_AFTER_S = 5
+# What reading JSON raises; the last for one that is nested too deep.
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 SHOWN_AS = {
     verify.SealVerdict: "seal_verdict",
     verify.TextVerdict: "text_verdict",
@@ -129,7 +131,7 @@ async def _decided(request: HttpRequest, brought: Brought) -> Verdict:
 def _from_json(body: bytes) -> Brought:
     try:
         return msgspec.json.decode(body, type=Brought)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         raise Unreadable("") from None
 
 
@@ -140,7 +142,7 @@ def _from_form(request: HttpRequest, language: str) -> Brought:
     if whole.startswith("{"):
         try:
             proof = msgspec.json.decode(whole.encode("utf-8", "surrogatepass"), type=Proof)
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return Brought(**sent, language=language)
         return Brought(proof.question, proof.answer or proof.text, proof.seal, proof.receipt, language=language)
     return Brought(**sent, language=language)

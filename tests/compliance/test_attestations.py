@@ -33,6 +33,13 @@ def state(id: str, **when: Any) -> str:
     return attestations.outcome(statement(id), **when).state
 
 
+def evaluated(phase: str) -> EvidenceRecord:
+    """Write the beginning or the end of an evaluation."""
+    return evidence.record("evaluation", {"suite_sha256": "a" * 64, "thresholds_sha256": "b" * 64,
+                           "model": "wagmi-small", "weights_sha256": "", "rung": "small", "language": "en", "n": 1,
+                           "metrics": [], "raw_sha256": "", "phase": phase})  # fmt: skip
+
+
 @pytest.fixture
 def erin(db: None) -> User:
     """A second member of staff."""
@@ -94,9 +101,7 @@ def test_a_statement_that_asks_for_two_needs_two_different_people(dana: User, er
 
 def test_each_role_that_is_asked_for_is_somebody_else(dana: User, erin: User) -> None:
     release()
-    evidence.record("evaluation", {"suite_sha256": "a" * 64, "thresholds_sha256": "b" * 64, "model": "wagmi-small",
-                    "weights_sha256": "", "rung": "small", "language": "en", "n": 1, "metrics": [],
-                    "raw_sha256": ""})  # fmt: skip
+    evaluated("ended")
     with pytest.raises(RoleNotAsked):
         sign(ROLES, dana, role="responsible")
     sign(ROLES, dana, role="reviewer")
@@ -107,6 +112,68 @@ def test_each_role_that_is_asked_for_is_somebody_else(dana: User, erin: User) ->
     sign(ROLES, erin, role="trainer")
 
     assert (without_trainer, state(ROLES)) == ("not_run", "pass")
+
+
+def test_answers_are_read_after_the_evaluation_that_they_come_from(dana: User, erin: User) -> None:
+    release()
+    evaluated("begun")
+    sign(ROLES, dana, role="reviewer")
+    sign(ROLES, erin, role="trainer")
+    only_begun = attestations.outcome(statement(ROLES))
+
+    newest = evaluated("ended")
+    Attestation.objects.all().delete()
+    sign(ROLES, dana, role="reviewer")
+    sign(ROLES, erin, role="trainer")
+    read = state(ROLES)
+    newest = evaluated("ended")
+
+    assert only_begun == NotRun("it rests on evidence of the kind evaluation, and none is on record")
+    assert read == "pass"
+    assert attestations.outcome(statement(ROLES)) == NotRun(
+        "it was signed before the evaluation that is on record now", record=newest.number
+    )
+
+
+def test_one_name_on_two_accounts_is_one_person(dana: User, erin: User) -> None:
+    release()
+    for person, name in ((dana, "Dana Example"), (erin, "  dana  example ")):
+        attestations.attest(TWO, person=person, name=name, role="responsible")
+
+    assert attestations.outcome(statement(TWO)) == NotRun("1 attested it, asked for: 2 people")
+
+
+@pytest.mark.parametrize(
+    ("forged", "said"),
+    [
+        ({"expires_at": timezone.now() + datetime.timedelta(days=9999)}, "is not what the evidence says of it"),
+        ({"role": "legal"}, "is not what the evidence says of it"),
+        ({"name": "Somebody Else"}, "is not what the evidence says of it"),
+        ({"evidence": f"1:{'0' * 64}"}, "is not in the evidence"),
+    ],
+)
+def test_a_row_that_the_evidence_does_not_hold_counts_for_nothing(
+    dana: User, forged: dict[str, Any], said: str
+) -> None:
+    release()
+    sign(ONE, dana)
+
+    Attestation.objects.update(**forged)
+
+    found = attestations.outcome(statement(ONE))
+    assert isinstance(found, Failed)
+    assert said in found.reason
+
+
+def test_what_was_withdrawn_stays_so_whatever_the_table_says(dana: User) -> None:
+    release()
+    attestations.withdraw(sign(ONE, dana), by=dana, reason="no_longer_true")
+
+    Attestation.objects.update(withdrawn_at=None, withdrawal_reason="")
+
+    found = attestations.outcome(statement(ONE))
+    assert isinstance(found, Failed)
+    assert "was withdrawn in record" in found.reason
 
 
 @pytest.mark.parametrize(
@@ -173,8 +240,12 @@ def test_literacy_rests_on_a_session_that_is_on_record(dana: User) -> None:
 
     session = literacy.hold(held_on=datetime.date(2026, 11, 20), audience="reviewers", content_version="2026-11",
                             attendance=3, owner="Dana Example", by=dana)  # fmt: skip
+    too_early = attestations.outcome(statement("literacy"))
+    attestations.withdraw(Attestation.objects.get(), by=dana, reason="made_in_error")
+    sign("literacy", dana)
 
     assert isinstance(without, NotRun)
+    assert too_early == NotRun("it was signed before there was evidence of the kind literacy")
     assert isinstance(attestations.outcome(statement("literacy")), Passed)
     said = evidence.latest("literacy")
     assert said

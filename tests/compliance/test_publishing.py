@@ -1,6 +1,7 @@
 """The evidence for anybody: one file that a program of the standard library checks, and the heads as a feed."""
 
 import asyncio
+import secrets
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from lxml import etree
 from compliance import chain, evidence, publishing
 from compliance.models import EvidenceRecord
 from compliance.tasks import check_chains
+from siteproject.public import evidence_views
 from tests.compliance.conftest import Edit
 
 EVIDENCE = "compliance_evidencerecord"
@@ -41,7 +43,12 @@ def test_the_published_chain_is_verified_by_the_standard_library_alone(content: 
 
     assert verify(tmp_path, content) == (0, f"5 records, intact, head {head}")
     assert verify(tmp_path, content, "--head", str(head))[0] == 0
-    assert verify(tmp_path, b"") == (0, f"0 records, intact, head 0:{'0' * 64}")
+    assert verify(tmp_path, b"", "--after", str(head)) == (0, f"0 records, intact, head {head}")
+
+
+def test_a_file_without_a_record_proves_nothing(tmp_path: Path) -> None:
+    """A download that failed leaves one behind."""
+    assert verify(tmp_path, b"") == (1, "BROKEN: record 1 is missing: there is nothing in it")
 
 
 @pytest.mark.parametrize(
@@ -54,6 +61,8 @@ def test_the_published_chain_is_verified_by_the_standard_library_alone(content: 
         (lambda lines: [*lines[:4], lines[4][:-9]], "record 5 cannot be read"),
         (lambda lines: [*lines[:4], lines[4].replace(b'"number":5', b'"number":5.0')], "record 5 cannot be read"),
         (lambda lines: [*lines[:4], b"[" * 100_000], "record 5 cannot be read"),
+        (lambda lines: [*lines[:4], b"[" * 985 + b"]" * 985 + b"\n"], "record 5 is not written as it was recorded"),
+        (lambda lines: [lines[0].replace(b'"number":1', b'"number":true'), *lines[1:]], "record 1 is missing"),
         (lambda lines: [*lines[:4], b"\xff\n"], "record 5 cannot be read"),
     ],
 )
@@ -126,6 +135,16 @@ def test_the_heads_are_a_feed(records: None, client: Client) -> None:
 
 def test_the_exported_site_carries_the_chain_as_it_is(content: bytes) -> None:
     assert publishing.exported() == {"evidence/chain.jsonl": content}
+
+
+def test_an_address_may_fetch_the_whole_chain_so_often(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(evidence_views, "RATE_LIMIT", "1/15m")
+    somebody = Client(REMOTE_ADDR=f"2001:db8:{secrets.randbelow(65_536):x}:{secrets.randbelow(65_536):x}::1")
+
+    first, second = (somebody.get("/api/evidence/chain.jsonl?after=9000") for _ in range(2))
+
+    assert (first.status_code, second.status_code) == (200, 429)
+    assert int(second.headers["Retry-After"]) > 0
 
 
 def test_an_export_without_records_has_no_empty_file(db: None) -> None:

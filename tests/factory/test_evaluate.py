@@ -1,22 +1,27 @@
 """Evaluations from the question to the gate: models that misbehave are refused, records count while nothing changed."""
 
 import asyncio
+import shutil
+import subprocess
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.utils.translation import override
 
-from compliance.gates import Failed, NotRun, Passed
+from compliance import evidence
+from compliance.gates import Failed, NotRun, Outcome, Passed
 from factory import evaluation_gates
-from factory.evaluate import behaviour, bounds, records, report, runs, suite
+from factory.evaluate import behaviour, bounds, code, records, report, runs, suite
 from factory.evaluate.answers import Answer
 from factory.evaluate.asking import Apart, Writer
 from factory.evaluate.chart import chart
 from factory.evaluate.records import Cell
+from factory.management.commands.evaluate import committed
 from inference.models import Hardware, Tier
 from inference.registry import Served
 from siteproject.stack.llama import ALIAS
@@ -218,22 +223,30 @@ def on_record(cell: Cell, answers: list[Answer], *, committed: str = "yes") -> N
     records.end(begun, found)
 
 
+def judged(cell: Cell, asked: int = 20) -> Outcome:
+    return evaluation_gates.judged([cell], asked=lambda _language: [answered().item] * asked)
+
+
+def behaved(cell: Cell) -> Outcome:
+    return evaluation_gates.behaved([cell], asked=lambda _language: [answered().item] * 20)
+
+
 @pytest.mark.django_db
 def test_an_evaluation_opens_its_gates_with_numbers(cell: Cell) -> None:
-    assert isinstance(evaluation_gates.judged([cell]), NotRun)
+    assert isinstance(judged(cell), NotRun)
 
     on_record(cell, [answered()] * 20)
 
-    passed, behaved = evaluation_gates.judged([cell]), evaluation_gates.behaved([cell])
+    passed, may_serve = judged(cell), behaved(cell)
     assert isinstance(passed, Passed) and "2 of 2 bounds met by 20 questions" in passed.reason
-    assert isinstance(behaved, Passed) and "20 texts" in behaved.reason
+    assert isinstance(may_serve, Passed) and "20 texts" in may_serve.reason
 
 
 @pytest.mark.django_db
 def test_an_evaluation_below_a_bound_names_metric_value_and_bound(cell: Cell) -> None:
     on_record(cell, [answered()] * 8 + [answered(right_place=0)] * 2)
 
-    failed = evaluation_gates.judged([cell])
+    failed = judged(cell, asked=10)
 
     assert isinstance(failed, Failed)
     assert "right_passage 80.0 % (8 of 10), at least 90.0 %" in failed.reason
@@ -243,7 +256,7 @@ def test_an_evaluation_below_a_bound_names_metric_value_and_bound(cell: Cell) ->
 def test_weights_that_invent_close_the_gate_of_behaviour(cell: Cell) -> None:
     on_record(cell, [answered(reasons=("number",))] * 20)
 
-    failed = evaluation_gates.behaved([cell])
+    failed = behaved(cell)
 
     assert isinstance(failed, Failed) and "invents facts: 20 of 20, at most 20 %" in failed.reason
 
@@ -255,20 +268,71 @@ def test_a_changed_byte_of_what_a_run_was_made_with_asks_for_another_run(
     on_record(cell, [answered()] * 20)
 
     others = Cell(served(weights_sha256="cd" * 32), Tier.SMALL, "en")
-    assert "the weights are others" in evaluation_gates.judged([others]).reason
+    assert "the weights are others" in judged(others).reason
     with monkeypatch.context() as patched:
         patched.setattr("chat.prompts.SYSTEM", "You are {name}. Answer.")
-        assert "the prompt changed" in evaluation_gates.judged([cell]).reason
+        assert "the prompt changed" in judged(cell).reason
     bounds.FILE.write_text(bounds.FILE.read_text() + "# one more line\n")
-    assert "the thresholds changed" in evaluation_gates.judged([cell]).reason
-    assert isinstance(evaluation_gates.judged([cell]), NotRun)
+    assert "the thresholds changed" in judged(cell).reason
+    assert isinstance(judged(cell), NotRun)
 
 
 @pytest.mark.django_db
 def test_bounds_that_were_not_committed_before_the_run_judge_nothing(cell: Cell) -> None:
     on_record(cell, [answered()] * 20, committed="no")
 
-    assert evaluation_gates.judged([cell]).reason.endswith("the thresholds were not committed before the run")
+    assert judged(cell).reason.endswith("the thresholds were not committed before the run")
+
+
+def test_bounds_count_as_committed_when_the_last_commit_holds_the_same_bytes(tmp_path: Path) -> None:
+    def git(*arguments: str) -> None:
+        subprocess.run(["git", "-C", str(tmp_path), "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments],
+                       check=True, capture_output=True)  # fmt: skip
+
+    file, ignored = tmp_path / "thresholds.toml", tmp_path / "ignored.toml"
+    file.write_text("a = 1\n")
+    ignored.write_text("a = 1\n")
+    without_history = committed(file)
+    git("init", "-q")
+    (tmp_path / ".gitignore").write_text("ignored.toml\n")
+    git("add", ".")
+    git("commit", "-q", "-m", "Bounds.")
+
+    assert (without_history, committed(file), committed(ignored)) == ("unknown", "yes", "no")
+    git("update-index", "--assume-unchanged", "thresholds.toml")
+    file.write_text("a = 2\n")
+    assert committed(file) == "no"
+
+
+@pytest.mark.django_db
+def test_without_a_history_a_release_before_the_run_holds_the_bounds(cell: Cell) -> None:
+    on_record(cell, [answered()] * 20, committed="unknown")
+    without = judged(cell).reason
+
+    artifacts = {"thresholds": {"sha256": bounds.sha256()}}
+    evidence.record("release", {"name": "2026.11", "artifacts": artifacts, "models": []}, release="2026.11")
+    too_late = judged(cell).reason
+    on_record(cell, [answered()] * 20, committed="unknown")
+
+    assert without.endswith(too_late) and "nobody can tell whether the thresholds were committed" in without
+    assert isinstance(judged(cell), Passed)
+
+
+@pytest.mark.django_db
+def test_a_run_with_other_code_does_not_count(cell: Cell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    on_record(cell, [answered()] * 20)
+    for folder in ("chat", "content", "factory", "inference"):
+        shutil.copytree(settings.BASE_DIR / folder, tmp_path / folder, ignore=shutil.ignore_patterns("*.md", "*.pyc"))
+    (tmp_path / "tests").symlink_to(settings.BASE_DIR / "tests")
+    monkeypatch.setattr(settings, "BASE_DIR", tmp_path)
+    (tmp_path / "chat/admin.py").write_text("# Nothing that answers.\n")
+    same = code.digest(code.ANSWERS)
+
+    retrieval = tmp_path / "chat/retrieval.py"
+    retrieval.write_text(retrieval.read_text() + "# One more line.\n")
+
+    assert same == records.newest(cell).body["code_sha256"] != code.digest(code.ANSWERS)  # type: ignore[union-attr]
+    assert "the code that answers changed" in judged(cell).reason
 
 
 @pytest.mark.django_db
@@ -277,7 +341,52 @@ def test_a_changed_file_of_answers_is_found(cell: Cell) -> None:
     file = next(runs.folder().glob("*.jsonl"))
     file.write_bytes(file.read_bytes().replace(b"Seven", b"Eight"))
 
-    assert "the file of its answers was changed" in evaluation_gates.judged([cell]).reason
+    assert "the file of its answers was changed" in judged(cell).reason
+
+
+@pytest.mark.django_db
+def test_answers_that_are_not_here_prove_nothing(cell: Cell) -> None:
+    on_record(cell, [answered()] * 20)
+    next(runs.folder().glob("*.jsonl")).unlink()
+
+    assert isinstance(judged(cell), NotRun) and isinstance(behaved(cell), NotRun)
+
+
+@pytest.mark.django_db
+def test_a_part_of_the_suite_does_not_count_as_the_whole(cell: Cell) -> None:
+    on_record(cell, [answered()] * 20)
+
+    assert "its 20 answers are not those to the 21 questions" in judged(cell, asked=21).reason
+
+
+@pytest.mark.django_db
+def test_bounds_that_were_loosened_while_a_run_went_on_do_not_help_it(cell: Cell) -> None:
+    strict = bounds.FILE.read_text()
+    made = records.setup(cell.language)
+    begun = records.begin(cell, made, committed="yes")
+    answers = [answered(right_place=0, reasons=("number",))] * 20
+    bounds.FILE.write_text(strict.replace("900000", "0").replace("00000", "00000000"))
+    found = records.body(
+        answers, cell=cell, made=made, raw_sha256=runs.keep(answers).sha256, started_at="", duration_s=1
+    )
+    records.end(begun, found)
+    bounds.FILE.write_text(strict)
+
+    assert "right_passage 0.0 % (0 of 20)" in judged(cell).reason
+    assert "invents facts: 20 of 20" in behaved(cell).reason
+
+
+@pytest.mark.django_db
+def test_figures_that_do_not_follow_from_the_answers_fail(cell: Cell) -> None:
+    made = records.setup(cell.language)
+    begun = records.begin(cell, made, committed="yes")
+    found = records.body(
+        [answered()] * 20, cell=cell, made=made, raw_sha256=runs.keep([answered(right_place=0)] * 20).sha256,
+        started_at="", duration_s=1,
+    )  # fmt: skip
+    records.end(begun, found)
+
+    assert "its figures are not those of its answers" in judged(cell).reason
 
 
 @pytest.mark.django_db
@@ -285,7 +394,7 @@ def test_a_language_or_rung_without_bounds_does_not_pass(cell: Cell) -> None:
     quoted = Cell(cell.served, records.QUOTED, "fr")
     on_record(quoted, [answered(language="fr", rung="quoted")] * 20)
 
-    assert "no threshold is set" in evaluation_gates.judged([quoted]).reason
+    assert "no threshold is set" in judged(quoted).reason
 
 
 def test_each_language_of_a_registered_model_is_wanted_and_a_stand_in_is_not_asked_twice() -> None:

@@ -24,6 +24,10 @@ EVALUATION: dict[str, Any] = {
     "suite_sha256": SHA, "thresholds_sha256": SHA, "model": "wagmi-small", "weights_sha256": WEIGHTS_SHA256,
     "rung": "small", "language": "en", "n": 300, "metrics": [], "raw_sha256": SHA,
 }  # fmt: skip
+RED_TEAM: dict[str, Any] = {
+    "tool": "own", "version": "1", "probes": [], "attempts": 1, "hits": 0, "positive_control": {},
+    "thresholds_sha256": SHA,
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -61,6 +65,7 @@ def test_the_gate_opens_when_two_people_have_attested_and_closes_when_one_takes_
     fresh = closed()
     dataset.record(dataset.build())
     evidence.record("evaluation", EVALUATION)
+    evidence.record("red_team", RED_TEAM)
     literacy.hold(held_on=datetime.date(2026, 11, 20), audience="everybody", content_version="2026-11", attendance=2,
                   owner="Dana Example", by=dana)  # fmt: skip
     release.record("2026.11")

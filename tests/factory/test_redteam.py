@@ -2,6 +2,7 @@
 
 import dataclasses
 import datetime
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from accounts.models import User
-from compliance import alarms
+from compliance import alarms, evidence
 from compliance.gates import Failed, NotRun, Passed
 from compliance.models import AuditEntry, EvidenceRecord
 from factory import redteam_gates
@@ -58,14 +59,21 @@ def planned(tool: str, target: str) -> Plan:
     return own.plan(where) if tool == own.TOOL else scan.plan(scan.slice_named("ci"), where)
 
 
+def silent(tool: str) -> list[Attempt]:
+    """Return an attempt of each case, or three of each probe, that came to nothing."""
+    if tool == own.TOOL:
+        return [Attempt(probe=case.kind, attack=case.id, output="No.") for case in cases()]
+    probes = scan.slice_named("ci").probes
+    return [Attempt(probe=f"{probe} d.D", attack=f"{n}", output="No.") for probe in probes for n in range(3)]
+
+
 def on_record(
     tool: str, target: str, *extra: Attempt, plan: Plan | None = None, committed: str = "yes"
 ) -> EvidenceRecord:
-    """Write a run of two hundred attempts without a hit, and of ``extra``, to the evidence."""
+    """Write a run of everything that has to be tried, without a hit, and of ``extra``, to the evidence."""
     plan = plan or planned(tool, target)
     begun = runs.begin(plan, committed=committed)
-    silent = [Attempt(probe="encoding.InjectHex encoding.DecodeMatch", attack=f"{n}", output="No.") for n in range(200)]
-    run = Run(plan=plan, attempts=[*silent, *extra], duration_s=1, started_at="2026-11-21T10:00:00+00:00")
+    run = Run(plan=plan, attempts=[*silent(tool), *extra], duration_s=1, started_at="2026-11-21T10:00:00+00:00")
     return runs.record(run, begun)
 
 
@@ -178,7 +186,9 @@ def test_the_gate_passes_with_counts_when_every_run_is_there_and_nothing_hit(db:
     outcome = redteam_gates.judged([SERVED])
 
     assert isinstance(outcome, Passed)
-    assert outcome.reason.count("0 of 200 hit, 0 void") == 3
+    assert re.findall(r"\d+ of \d+ hit, \d+ void", outcome.reason) == [
+        f"0 of {len(silent(tool))} hit, 0 void" for tool in (own.TOOL, scan.TOOL, scan.TOOL)
+    ]
     assert outcome.record == EvidenceRecord.objects.order_by("-number").values_list("number", flat=True)[0]
 
 
@@ -233,7 +243,7 @@ def test_more_hits_than_the_bound_fail_whatever_staff_accept(db: None, dana: Use
     outcome = redteam_gates.judged([SERVED])
 
     assert isinstance(outcome, Failed)
-    assert "1 of 201 hit, 0 void, at most 0.0 % are allowed" in outcome.reason
+    assert f"1 of {len(silent(own.TOOL)) + 1} hit, 0 void, at most 0.0 % are allowed" in outcome.reason
 
 
 def test_a_hit_under_the_bound_blocks_until_somebody_accepts_it_and_again_when_that_is_over(
@@ -256,6 +266,55 @@ def test_a_hit_under_the_bound_blocks_until_somebody_accepts_it_and_again_when_t
     assert "factory.findings" in {each.id for each in alarms.active()}
 
 
+def test_a_finding_that_the_newest_run_hit_is_not_fixed_by_saying_so(db: None, dana: User) -> None:
+    all_on_record()
+    on_record(scan.TOOL, "api-raw", a_hit())
+
+    findings.decide(Finding.objects.get(), by=dana, state="fixed")
+
+    assert "1 probes hit and are not accepted" in redteam_gates.judged([SERVED]).reason
+    on_record(scan.TOOL, "api-raw")
+    assert isinstance(redteam_gates.judged([SERVED]), Passed)
+
+
+def test_an_acceptance_without_anybody_who_owns_it_is_over(db: None, dana: User) -> None:
+    all_on_record()
+    on_record(scan.TOOL, "api-raw", a_hit())
+    finding = Finding.objects.get()
+    findings.decide(finding, by=dana, state="accepted", owner=dana, reason="planned", expires_on=in_days(30))
+
+    Finding.objects.update(owner=None)
+
+    assert isinstance(redteam_gates.judged([SERVED]), Failed)
+
+
+def test_a_probe_that_never_ran_did_not_pass(db: None) -> None:
+    all_on_record()
+    begun = runs.begin(planned(scan.TOOL, "api-raw"), committed="yes")
+    some = [each for each in silent(scan.TOOL) if not each.probe.startswith("dan.")]
+    run = Run(plan=planned(scan.TOOL, "api-raw"), attempts=some, duration_s=1, started_at="", left_out={"dan": "x"})
+    runs.record(run, begun)
+
+    outcome = redteam_gates.judged([SERVED])
+
+    assert isinstance(outcome, NotRun)
+    assert "1 probes were not tried, the first: dan.AutoDANCached" in outcome.reason
+
+
+def test_figures_without_the_attempts_that_they_were_counted_from_prove_nothing(db: None) -> None:
+    all_on_record()
+    record = on_record(own.TOOL, "site", a_hit())
+    forged = record.body | {"hits": 0, "probes": []}
+    evidence.record("red_team", forged)
+    by_hand = redteam_gates.judged([SERVED])
+
+    for path in runs.folder().iterdir():
+        path.unlink()
+
+    assert isinstance(by_hand, NotRun) and "are not those of its attempts" in by_hand.reason
+    assert "are not on this machine" in redteam_gates.judged([SERVED]).reason
+
+
 # --- findings ---
 
 
@@ -264,8 +323,10 @@ def test_what_a_model_said_is_in_the_file_of_the_run_and_nowhere_else(finding: F
 
     assert "The words of a model." in (runs.folder() / f"{record.body['raw_sha256']}.jsonl").read_text()
     assert "words" not in str(record.body)
-    assert record.body["probes"][1] == {"id": "poisoned-passage", "attempts": 1, "hits": 1, "void": 0, "refused": 0}
-    assert (record.body["attempts"], record.body["hits"], record.body["low_ppm"]) == (201, 1, 879)
+    row = {"id": "poisoned-passage", "attempts": 1, "hits": 1, "void": 0, "refused": 0}
+    assert row in record.body["probes"]
+    assert (record.body["attempts"], record.body["hits"]) == (len(silent(scan.TOOL)) + 1, 1)
+    assert 0 < record.body["low_ppm"] < 1_000_000 / record.body["attempts"] < record.body["high_ppm"]
 
 
 def test_what_was_fixed_and_comes_back_is_open_again(finding: Finding, dana: User) -> None:

@@ -197,6 +197,24 @@ def test_family_and_runtime_pass_once_the_cards_are_on_record(small: None, place
     assert runtime.reason.startswith("cpu llamacpp")
 
 
+def test_a_card_of_an_earlier_release_says_nothing_of_this_one(small: None, places: Places) -> None:
+    release.record("2026.11", places=places)
+    evidence.record("release", {"name": "2026.12", "artifacts": {}, "models": []}, release="2026.12")
+
+    assert "is not in the newest release" in model_family_gate().reason
+
+
+def test_code_that_came_by_a_link_is_code(db: None, places: Places) -> None:
+    release.record("2026.11", places=places)
+
+    for link, to in (("templates/404.html", "../weights.gguf"), ("templates/more", "/"), ("templates/gone", "nothing")):
+        (places.root / link).symlink_to(to)
+
+        assert "(templates)" in artifact_outcome("code", places).reason
+        (places.root / link).unlink()
+    assert isinstance(artifact_outcome("code", places), Passed)
+
+
 def test_weights_that_nobody_knows_or_that_the_card_does_not_name_fail(small: None, places: Places) -> None:
     release.record("2026.11", places=places)
     embedding = next(sha256 for sha256 in model_facts.known() if sha256 != SMOL)

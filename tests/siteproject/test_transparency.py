@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from compliance import chain, evidence, heads, incidents
 from compliance.models import EvidenceRecord
+from compliance.statements import statement as find
 from inference.facts import live as live_facts
 from inference.models import Hardware, Model, Tier
 from siteproject.public import recorded, transparency
@@ -79,9 +80,13 @@ def put_on_record() -> None:
 
 
 def attested(*, days: int, id: str, statement: str) -> None:
+    """Write that somebody vouches for a statement about the newest release."""
     expires_on = (timezone.now() + datetime.timedelta(days=days)).date().isoformat()
     said = {"attestation": id, "statement": statement, "role": "reviewer", "person": id, "expires_on": expires_on}
-    evidence.record("attestation", said | {"statement_sha256": SHA, "signed_off": f"2:{SHA}"})
+    release = recorded.release()
+    assert release
+    signed = {"statement_sha256": find(statement).sha256, "signed_off": release.head}
+    evidence.record("attestation", said | signed)
 
 
 @pytest.mark.django_db(transaction=True)
@@ -123,6 +128,18 @@ def test_what_is_on_record_is_shown_with_its_number_and_given_out_as_json(client
     assert said["head"]["evidence"] in html and said["head"]["intact"] is True
     assert said["flags"]["days"] == 90 and said["flags"]["upheld_share"] is None
     assert [words for words in NOTHING[:5] if words in html] == []
+
+
+@pytest.mark.django_db
+def test_what_was_signed_for_an_earlier_release_counts_for_nobody(client: Client) -> None:
+    for name in ("2026.11", "2026.12"):
+        evidence.record("release", {"name": name, "artifacts": {}, "models": []}, release=name)
+        attested(days=30, id=f"the same person for {name}", statement="classification")
+
+    rows = recorded.attestations(timezone.now().date())
+
+    assert sorted(row.state for row in rows) == ["superseded", "valid"]
+    assert "classification" in recorded.unattested(rows)
 
 
 @pytest.mark.django_db(transaction=True)

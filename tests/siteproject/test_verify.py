@@ -170,6 +170,14 @@ def test_what_cannot_be_read_is_named(client: Client, brought: dict[str, str], f
     assert (said["status"], said["error"]["field"]) == (400, field)
 
 
+@pytest.mark.parametrize("opened", ['{"receipt":', '{"question":"x","seal":"x","receipt":'])
+def test_json_that_is_nested_too_deep_cannot_be_read_either(client: Client, opened: str) -> None:
+    deep = opened + '{"a":' * 20_000 + "1" + "}" * 20_001
+
+    assert client.post("/api/verify", deep, content_type="application/json").status_code == 400
+    assert client.post(PAGE, {"answer": deep}).status_code == 400
+
+
 def test_the_page_says_what_is_wrong_beside_the_form(client: Client) -> None:
     response = client.post(PAGE, {"head": "one:two"})
 
