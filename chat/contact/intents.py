@@ -19,9 +19,9 @@ from content.passages import Passage
 EXAMPLES = Path(__file__).with_name("intents.yaml")
 NONE = "none"
 
-# How near the nearest example must be, and how much nearer than the nearest one that is none: the least, in steps of
-# 0.05, with which no ordinary question of tests/answers and none of the even ones in tests/answers/intents_*.yaml is
-# taken for a wish.
+# How near the nearest example must be, and how much nearer than the nearest one that is none. Set by hand, on the
+# strict side: no ordinary question of tests/answers and none in tests/answers/intents_*.yaml is taken for a wish. Eight
+# examples of each kind are too few for more: the rules carry the result (docs/contact.md).
 LEAST_STRENGTH = 0.3
 LEAST_LEAD = 0.1
 

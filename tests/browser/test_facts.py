@@ -136,7 +136,12 @@ def test_nothing_moves_when_the_figures_come(live_site: Site, reader_at: Open, p
     reader = reader_at("about:blank", width=width)
     waiting: list[Route] = []
     reader.page.route(FACTS, lambda route: waiting.append(route))
-    reader.page.goto(live_site.url + path)
+    with reader.page.expect_request(FACTS):
+        reader.page.goto(live_site.url + path)
+    for _ in range(100):  # the page has asked; a busy machine may hand the question on a little later
+        if waiting:
+            break
+        reader.page.wait_for_timeout(20)
     before = places(reader)
     assert len(waiting) == 1  # two panels of one page share a reading
 

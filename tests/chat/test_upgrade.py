@@ -18,7 +18,10 @@ QUESTION = "Which licence is the code under and can I reuse it?"
 END_SESSIONS = """
 from accounts import sessions
 from accounts.models import User
-sessions.end_all(User.objects.get(email="carol@example.org"))
+carol = User.objects.get(email="carol@example.org")
+print("ready", flush=True)
+input()
+sessions.end_all(carol)
 """
 
 
@@ -128,9 +131,11 @@ def test_a_session_that_ends_closes_its_socket_and_gets_no_second_version(
     asleep: Site, sessions: dict[str, str]
 ) -> None:
     with asleep.socket(Cookie=f"session={sessions[CAROL]}") as socket:
+        # Begun beforehand: on a busy machine a command takes longer to start than the large model to wake.
+        ending = asleep.started("shell", "-v", "0", "-c", END_SESSIONS)
         socket.send(json.dumps({"type": "ask", **ask(QUESTION)}))
         received(socket)
-        asleep.manage("shell", "-c", END_SESSIONS)
+        ending.communicate("now\n", timeout=20)
         ended = time.monotonic()
 
         with pytest.raises(ConnectionClosed) as closed:

@@ -161,6 +161,8 @@ def test_fault_32_after_a_day_without_a_worker_nothing_was_visible_and_it_catche
     assert recorded(site)[-1] == {
         "deleted_messages": MESSAGES,
         "deleted_conversations": CONVERSATIONS,
+        "deleted_flag_texts": 0,
+        "deleted_team_messages": 0,
         "oldest_remaining_s": None,
     }
     assert "Expired" not in site.log("worker")
