@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import gettext
 
@@ -56,7 +57,8 @@ def attest(id: str, *, person: audit.Person, name: str, role: str) -> Attestatio
     signed = signing(id)
     if role not in (signed.statement.roles or AttestingRole.values):
         raise RoleNotAsked(role)
-    if any(each.person == person.public_id for each in standing(signed, now=now)):
+    mine = [each for each in standing(signed, now=now) if each.person == person.public_id]
+    if _of_now(signed.statement, mine):
         raise AlreadyAttested(id)
     row = Attestation(
         statement=id,
@@ -148,6 +150,8 @@ def outcome(asked: Statement, *, now: datetime.datetime | None = None) -> Outcom
     except NothingToSign:
         return Failed("no release is on record any more")
     valid = standing(signed, now=now)
+    if _enough(asked, of_now := _of_now(asked, valid)):
+        valid = of_now  # those who signed again after the newest run; what they signed before it counts no more
     if not _enough(asked, valid):
         for row in rows:
             if row not in valid and (why := _lapsed(row, signed, now)):
@@ -176,9 +180,23 @@ def _people(valid: Iterable[Attestation]) -> int:
     return min(len({each.person for each in valid}), len({" ".join(each.name.casefold().split()) for each in valid}))
 
 
+def _finished(kind: str) -> QuerySet[EvidenceRecord]:
+    """Return the runs of a kind that came to their end, newest first."""
+    return EvidenceRecord.objects.filter(kind=kind).exclude(body__contains={"phase": "begun"}).order_by("-number")
+
+
+def _of_now(asked: Statement, rows: list[Attestation]) -> list[Attestation]:
+    """Return the attestations that came after what their statement rests on: the newest run, or any other record."""
+    if not asked.rests_on:
+        return rows
+    found = _finished(asked.rests_on)
+    needed = found.first() if asked.rests_on in RUNS else found.last()
+    return [row for row in rows if needed is None or _number(row) > needed.number]
+
+
 def _rests_on_nothing(kind: str, *, signed_from: int) -> NotRun | None:
     """Return what is missing when what people vouch for came after they signed, in record ``signed_from``."""
-    finished = EvidenceRecord.objects.filter(kind=kind).exclude(body__contains={"phase": "begun"}).order_by("-number")
+    finished = _finished(kind)
     if not finished.exists():
         return NotRun(f"it rests on evidence of the kind {kind}, and none is on record")
     if not finished.filter(number__lt=signed_from).exists():

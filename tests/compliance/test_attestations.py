@@ -211,6 +211,23 @@ def test_whoever_signs_again_opens_the_gate_again(dana: User) -> None:
     assert state(ONE) == "pass"
 
 
+def test_after_a_newer_run_the_same_people_sign_again(dana: User, erin: User) -> None:
+    release()
+    evaluated("ended")
+    sign(ROLES, dana, "reviewer")
+    sign(ROLES, erin, "trainer")
+    assert state(ROLES) == "pass"
+    evaluated("ended")
+    assert state(ROLES) == "not_run"
+
+    sign(ROLES, dana, "reviewer")
+    sign(ROLES, erin, "trainer")
+
+    assert state(ROLES) == "pass"
+    with pytest.raises(AlreadyAttested):
+        sign(ROLES, dana, "reviewer")
+
+
 def test_an_attestation_is_withdrawn_once(dana: User) -> None:
     release()
     row = sign(ONE, dana)
