@@ -6,7 +6,6 @@ The form is reached from an answer of the chat and from nowhere else: it comes w
 import uuid
 from typing import Any
 
-from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -17,9 +16,8 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from accounts.models import User
 from accounts.tasks import nudge, send_mail
-from chat import doors, limits
+from chat import http
 from chat.contact import messages, offers
 from chat.contact.deadlines import deadline
 from chat.contact.drafts import MAX_CHARS, Draft, draft, parsed
@@ -28,7 +26,6 @@ from chat.contact.messages import Sent
 from chat.errors import AskRefused, ChatError, RateLimited
 from chat.events import error_event
 from chat.models import TeamMessage
-from compliance.addresses import address_name, request_address
 
 MAX_NUMBER_CHARS = 60
 
@@ -80,7 +77,7 @@ def contact_send(request: HttpRequest, language: str) -> HttpResponse:
     values["reply_to"] = request.POST.get("reply_to", "") if wants_answer else ""
     with translation.override(language):
         try:
-            if not _is_ours(request):
+            if not http.origin_allowed(request):
                 return _form(request, language, values | {"wants_answer": wants_answer}, status=403)
             if wants_answer and not values["reply_to"].strip():
                 raise AskRefused("reply_to", offers.address_wanted())
@@ -113,7 +110,7 @@ def own_message(request: HttpRequest, language: str) -> HttpResponse:
 @require_POST
 def own_message_delete(request: HttpRequest, language: str) -> HttpResponse:
     """Delete a message at once, for whoever has its number."""
-    if not _is_ours(request):
+    if not http.origin_allowed(request):
         return _page(request, "chat/contact_message.html", language, {}, status=403)
     try:
         messages.delete(request.POST.get("number", "")[:MAX_NUMBER_CHARS])
@@ -124,10 +121,9 @@ def own_message_delete(request: HttpRequest, language: str) -> HttpResponse:
 
 def _send(request: HttpRequest, wanted: Draft) -> Sent:
     """Count one message of this sender and send it. Raises TooManyMessages, SentAlready."""
-    user = _person(request)
-    name = f"person:{user.public_id}" if user else f"address:{address_name(request_address(request))}"
+    user = http.signed_in(request)
     try:
-        async_to_sync(limits.take)(f"contact:{name}", settings.CONTACT_RATE_LIMIT)
+        http.take(request, "contact", settings.CONTACT_RATE_LIMIT)
     except RateLimited as error:
         raise TooManyMessages(error.retry_after_s or 1) from error
     sent = messages.send(wanted, user=user, now=timezone.now())
@@ -136,27 +132,15 @@ def _send(request: HttpRequest, wanted: Draft) -> Sent:
     return sent
 
 
-def _person(request: HttpRequest) -> User | None:
-    """Return who is signed in; without a session cookie nothing is looked up."""
-    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
-        return None
-    return request.user if isinstance(request.user, User) and request.user.is_active else None
-
-
-def _is_ours(request: HttpRequest) -> bool:
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    return doors.origin_allowed(headers, has_cookie=bool(request.COOKIES))
-
-
 def _send_json(request: HttpRequest) -> JsonResponse:
     try:
-        if not _is_ours(request):
-            return _problem(request, 403, "origin", "This origin may not send here.")
+        if not http.origin_allowed(request):
+            return http.problem(request, 403, "origin", "This origin may not send here.")
         if request.content_type != "application/json":
-            return _problem(request, 415, "invalid", "Send JSON.")
+            return http.problem(request, 415, "invalid", "Send JSON.")
         sent = _send(request, parsed(request.body))
     except ChatError as error:
-        return _refusal(request, error)
+        return http.refusal(request, error)
     body = {
         "number": sent.number,
         "kind": sent.message.kind,
@@ -167,7 +151,7 @@ def _send_json(request: HttpRequest) -> JsonResponse:
 
 
 def _form_as_json(request: HttpRequest) -> JsonResponse:
-    user = _person(request)
+    user = http.signed_in(request)
     return JsonResponse(
         {
             "words": offers.form_words(),
@@ -189,7 +173,7 @@ def _form(
     error: ChatError | None = None,
     status: int = 200,
 ) -> HttpResponse:
-    user = _person(request)
+    user = http.signed_in(request)
     with translation.override(language):
         context = {
             **values,
@@ -213,18 +197,3 @@ def _page(
         response = render(request, template, context, status=status)
         response["Content-Language"] = language
         return response
-
-
-def _refusal(request: HttpRequest, error: ChatError) -> JsonResponse:
-    """Return a refusal in the one JSON shape of errors, with Retry-After where waiting helps."""
-    event = error_event(None, error, request_id=request.request_id)  # type: ignore[attr-defined]
-    body = {key: value for key, value in event.items() if key not in ("type", "id")}
-    response = JsonResponse({"error": body}, status=error.status)
-    if event["retry_after_s"]:
-        response["Retry-After"] = str(event["retry_after_s"])
-    return response
-
-
-def _problem(request: HttpRequest, status: int, code: str, message: str) -> JsonResponse:
-    found = {"code": code, "message": message, "request_id": request.request_id}  # type: ignore[attr-defined]
-    return JsonResponse({"error": found}, status=status)

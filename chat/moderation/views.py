@@ -5,7 +5,6 @@ from functools import wraps
 from typing import Any
 
 import msgspec
-from asgiref.sync import async_to_sync
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
@@ -14,16 +13,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.models import User
-from chat import doors, limits, presentation, retention
+from chat import http, presentation, retention
 from chat.errors import RateLimited
-from chat.events import error_event
 from chat.moderation import drafts, flags, notice, training_consent
 from chat.moderation.drafts import MAX_WORDS, SealedAnswer
 from chat.moderation.errors import AlreadyFlagged, FlagRefused, TooManyFlags
 from chat.moderation.outcomes import outcome_of
 from chat.tree import tree
-from compliance.addresses import address_name, client_address
 
 View = Callable[..., HttpResponse]
 
@@ -34,7 +30,7 @@ def ours(view: View) -> View:
     @wraps(view)
     def guarded(request: HttpRequest, language: str, **kwargs: Any) -> HttpResponse:
         with translation.override(language):
-            if request.method == "POST" and not _origin_allowed(request):
+            if request.method == "POST" and not http.origin_allowed(request):
                 return render(request, "chat/flags.html", {"problem": _elsewhere()}, status=403)
             response = view(request, language, **kwargs)
             response["Content-Language"] = language
@@ -49,16 +45,16 @@ def api_flags(request: HttpRequest) -> HttpResponse:
     """GET says what a flag is, in ``?language=``; POST hands one in."""
     if request.method == "GET":
         return JsonResponse(_form(request, _language(request.GET.get("language", ""))))
-    if not _origin_allowed(request):
-        return _problem(request, 403, "origin", "This origin may not send flags here.")
+    if not http.origin_allowed(request):
+        return http.problem(request, 403, "origin", "This origin may not send flags here.")
     if request.content_type != "application/json":
-        return _problem(request, 415, "invalid", "Send JSON.")
+        return http.problem(request, 415, "invalid", "Send JSON.")
     with translation.override(_language(request.GET.get("language", ""))):
         try:
             _take(request)
-            receipt = flags.hand_in(drafts.parse_draft(request.body), user=_person(request))
+            receipt = flags.hand_in(drafts.parse_draft(request.body), user=http.signed_in(request))
         except FlagRefused as error:
-            return _json_refusal(request, error)
+            return http.refusal(request, error)
     made = {
         "number": receipt.number,
         "flag": str(receipt.public_id),
@@ -102,7 +98,7 @@ def flag_send(request: HttpRequest, language: str) -> HttpResponse:
             train=request.POST.get("train") == "yes",
             language=language,
         )
-        receipt = flags.hand_in(draft, user=_person(request))
+        receipt = flags.hand_in(draft, user=http.signed_in(request))
     except FlagRefused as error:
         return _asked(request, language, answer, problem=error)
     context = {"receipt": receipt, "words": _words(request, language), "kept": notice.kept()}
@@ -114,7 +110,7 @@ def flag_send(request: HttpRequest, language: str) -> HttpResponse:
 def flag_outcome(request: HttpRequest, language: str) -> HttpResponse:
     """Ask for a number, then show how its flag stands."""
     if request.method == "GET":
-        return render(request, "chat/flags.html", {"own": _person(request) is not None})
+        return render(request, "chat/flags.html", {"own": http.signed_in(request) is not None})
     return _outcome(request)
 
 
@@ -178,15 +174,9 @@ def _asked(
 
 
 def _take(request: HttpRequest) -> None:
-    """Count one flag: a person's by their account, a visitor's by address. Raises TooManyFlags."""
-    person = _person(request)
-    if person is not None:
-        name = f"person:{person.public_id}"
-    else:
-        peer, forwarded = request.META.get("REMOTE_ADDR", ""), request.headers.get("X-Forwarded-For", "")
-        name = f"address:{address_name(client_address(peer, forwarded))}"
+    """Count one flag. Raises TooManyFlags."""
     try:
-        async_to_sync(limits.take)(f"flag:{name}", settings.FLAG_RATE_LIMIT)
+        http.take(request, "flag", settings.FLAG_RATE_LIMIT)
     except RateLimited as error:
         raise TooManyFlags(error.retry_after_s or 1) from error
 
@@ -201,20 +191,8 @@ def _words(request: HttpRequest, language: str) -> dict[str, str]:
 
 
 def _asker(request: HttpRequest) -> dict[str, bool]:
-    person = _person(request)
+    person = http.signed_in(request)
     return {"signed_in": person is not None, "trains": person is not None and training_consent.holds(person.public_id)}
-
-
-def _person(request: HttpRequest) -> User | None:
-    """Return who is signed in. Without a session cookie nothing is looked up."""
-    if settings.SESSION_COOKIE_NAME not in request.COOKIES:
-        return None
-    return request.user if isinstance(request.user, User) and request.user.is_active else None
-
-
-def _origin_allowed(request: HttpRequest) -> bool:
-    headers = {name.lower(): value for name, value in request.headers.items()}
-    return doors.origin_allowed(headers, has_cookie=bool(request.COOKIES))
 
 
 def _language(wanted: str) -> str:
@@ -223,21 +201,3 @@ def _language(wanted: str) -> str:
 
 def _elsewhere() -> str:
     return _("This form was sent from another site, so nothing was done.")
-
-
-def _json_refusal(request: HttpRequest, error: FlagRefused) -> JsonResponse:
-    event = error_event(None, error, request_id=_request_id(request))
-    body = {name: value for name, value in event.items() if name not in ("type", "id")}
-    response = JsonResponse({"error": body}, status=error.status)
-    if error.retry_after_s:
-        response["Retry-After"] = str(error.retry_after_s)
-    return response
-
-
-def _problem(request: HttpRequest, status: int, code: str, message: str) -> JsonResponse:
-    error = {"code": code, "message": message, "request_id": _request_id(request)}
-    return JsonResponse({"error": error}, status=status)
-
-
-def _request_id(request: HttpRequest) -> str:
-    return str(getattr(request, "request_id", ""))
