@@ -77,7 +77,7 @@ def stacked_bars(
     said = _summary(labels, totals, unit=unit, decimals=decimals)
     tall = BASE + 40 + (24 * math.ceil(len(series) / 3) if len(series) > 1 else 0)
     drawing = _svg([_patterns(name, len(series)), *field], name=name, title=title, said=said, tall=tall)
-    return _figure(title, drawing, _table(labels, columns, title=title, unit=unit, decimals=decimals))
+    return figure(title, drawing, _table(labels, columns, title=title, unit=unit, decimals=decimals))
 
 
 def quantile_band(
@@ -112,7 +112,7 @@ def quantile_band(
     table = _table(
         labels, dict(zip(columns, (low, middle, high), strict=True)), title=title, unit=unit, decimals=decimals
     )
-    return _figure(title, drawing, table)
+    return figure(title, drawing, table)
 
 
 def standalone(chart: str) -> str:
@@ -141,7 +141,8 @@ def _svg(parts: Sequence[str], *, name: str, title: str, said: str, tall: int) -
     )
 
 
-def _figure(title: str, drawing: SafeString, table: SafeString) -> SafeString:
+def figure(title: str, drawing: SafeString, table: SafeString) -> SafeString:
+    """Return a drawing under its title, with its figures as a table behind one press."""
     return format_html(
         '<figure class="chart-figure">\n<figcaption>{}</figcaption>\n'
         '<div class="chart-frame" role="group" tabindex="0" aria-label="{}">{}</div>\n'

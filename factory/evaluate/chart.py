@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
+from content.charts import figure
 from factory.evaluate.report import ReportRow, Row
 
 WIDTH = 640
@@ -36,16 +37,7 @@ def chart(run: ReportRow, *, name: str, title: str) -> SafeString:
             "\n", "{}", ((_drawn(row, TOP + TALL * place),) for place, row in enumerate(run.metrics))
         ),
     )
-    return format_html(
-        '<figure class="chart-figure">\n<figcaption>{}</figcaption>\n'
-        '<div class="chart-frame" role="group" tabindex="0" aria-label="{}">{}</div>\n'
-        '<details class="chart-details"><summary>{}</summary>\n{}</details>\n</figure>',
-        title,
-        _("Chart"),
-        drawing,
-        _("The figures as a table"),
-        _table(run.metrics, title),
-    )
+    return figure(title, drawing, _table(run.metrics, title))
 
 
 def verdict(row: Row) -> str:
