@@ -2,8 +2,7 @@
 // the number. Loaded at the first press. Without script a form on a page of its own does the same.
 
 import { newId } from "./chat-connection.js";
-
-const FETCH_LIMIT_MS = 20_000;
+import { doorAt, FETCH_LIMIT_MS, loadStyle, read } from "./form-door.js";
 
 /** Open the form on `card` for a message of `kind`, or go to the one that is open. `button` is what was pressed. */
 export async function openContactForm(card, button, kind) {
@@ -14,7 +13,7 @@ export async function openContactForm(card, button, kind) {
   }
   button.ariaBusy = "true";
   try {
-    const door = doorOf(card);
+    const door = doorAt("/api/contact", card);
     const said = await read(door);
     loadStyle(said.style);
     const form = build(said, { kind, question: card.closest(".turn").querySelector(".turn-question").textContent });
@@ -48,28 +47,6 @@ export function draftOf(fields, { id, language }) {
     text: fields.get("text"),
     reply_to: wanted ? fields.get("reply_to").trim() : "",
   };
-}
-
-/** Return the address that takes messages: on the host of the page, or on the chat's own. */
-function doorOf(card) {
-  const door = new URL("/api/contact", card.closest("chat-panel")?.dataset.host || location.href);
-  door.searchParams.set("language", card.language);
-  return door;
-}
-
-async function read(door) {
-  const response = await fetch(door, { credentials: "same-origin", signal: AbortSignal.timeout(FETCH_LIMIT_MS) });
-  if (!response.ok) {
-    throw new Error(String(response.status));
-  }
-  return response.json();
-}
-
-function loadStyle(address) {
-  if (!document.querySelector(`link[href="${CSS.escape(address)}"]`)) {
-    const link = make("link", { rel: "stylesheet", href: address });
-    document.head.append(link);
-  }
 }
 
 function build({ words, told, kinds, max_chars: most, own_address: own }, { kind, question }) {

@@ -1,7 +1,7 @@
 // Flags one answer: asks the server what to say, shows the form below the answer, sends, shows the number. Loaded at
 // the first press of "Flag". Without script a form on a page of its own does the same.
 
-const FETCH_LIMIT_MS = 20_000;
+import { doorAt, FETCH_LIMIT_MS, loadStyle, read } from "./form-door.js";
 
 /** Open the form to flag the answer on `card`, or close it where it is open. `button` is the one that was pressed. */
 export async function toggleFlagForm(card, button) {
@@ -16,7 +16,7 @@ export async function toggleFlagForm(card, button) {
   button.ariaBusy = "true";
   try {
     loadStyle(button.dataset.style);
-    const door = doorOf(card);
+    const door = doorAt("/api/flags", card);
     const said = await read(door);
     card.querySelector(".flag-failed")?.remove();
     const form = build(said, () => close(form, button));
@@ -46,30 +46,6 @@ export function draftOf(question, answer, form) {
     words: form.get("words") ?? "",
     train: form.get("train") === "yes",
   };
-}
-
-/** Return the address that takes flags: on the host of the page, or on the chat's own. */
-function doorOf(card) {
-  const door = new URL("/api/flags", card.closest("chat-panel")?.dataset.host || location.href);
-  door.searchParams.set("language", card.language);
-  return door;
-}
-
-async function read(door) {
-  const response = await fetch(door, { credentials: "same-origin", signal: AbortSignal.timeout(FETCH_LIMIT_MS) });
-  if (!response.ok) {
-    throw new Error(String(response.status));
-  }
-  return response.json();
-}
-
-function loadStyle(address) {
-  if (address && !document.querySelector(`link[href="${CSS.escape(address)}"]`)) {
-    const link = document.createElement("link");
-    link.rel = "stylesheet";
-    link.href = address;
-    document.head.append(link);
-  }
 }
 
 function build({ words, reasons, words_chars: most }, onCancel) {
